@@ -1,0 +1,51 @@
+"""Why a release failed, in words: what was asked and answered, what the app said last, what to change."""
+
+import re
+from collections.abc import Iterable
+
+from slipway.systemd import Systemd
+
+HINTS: tuple[tuple[str, str], ...] = (
+    (
+        r"Temporary failure in name resolution|EAI_AGAIN|Name or service not known",
+        "the app looked up a name, and what it may reach is `app_egress`: set it to host, networks or internet",
+    ),
+    (
+        r"Read-only file system|EROFS",
+        "the app wrote outside of its state: it may write to $STATE_DIRECTORY and /tmp only",
+    ),
+    (
+        r"Address family not supported|Network is unreachable|EAFNOSUPPORT",
+        "the app opened a network connection, and what it may reach is `app_egress`: set it to host, networks or internet",
+    ),
+    (
+        r"status=31/SYS|SIGSYS|Bad system call",
+        "the sandbox forbids a system call that the app made: allow it with SystemCallFilter= in a drop-in 50-site.conf",
+    ),
+    (
+        r"cannot enable executable|mprotect|failed to map segment|Cannot allocate executable memory",
+        "the app makes memory executable, as a JIT does: set `app_allow_jit: true`",
+    ),
+    (
+        r"Operation not permitted|EPERM",
+        "the sandbox forbids what the app tried: docs/contract.md lists what it may do",
+    ),
+)
+"""What a sandbox's refusal looks like from inside, and the setting that allows it."""
+
+
+def hint(lines: Iterable[str]) -> str | None:
+    """The setting to change, if the lines show that the sandbox forbade something."""
+    text = "\n".join(lines)
+    return next((advice for pattern, advice in HINTS if re.search(pattern, text)), None)
+
+
+def explain(what: str, systemd: Systemd, unit: str, lines: int = 30) -> str:
+    """A cause: what went wrong, the setting that would help, and the last lines of the unit."""
+    said = systemd.journal(unit, lines)
+    parts = [what]
+    if advice := hint(said):
+        parts.append(f"Hint: {advice}.")
+    parts.append(f"Last lines of {unit}:")
+    parts.extend(f"  {line}" for line in said or ["(none)"])
+    return "\n".join(parts)

@@ -1,0 +1,149 @@
+"""The command `slipway` on the host."""
+
+import argparse
+import json
+import os
+import pwd
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from slipway import client, deploy, lock, ship
+from slipway.config import Config
+from slipway.errors import SlipwayError, UsageError
+from slipway.host import Host
+from slipway.recover import recover
+from slipway.releases import check_name, now
+from slipway.status import status, text
+
+READ_ONLY = {"status"}
+"""Commands that root may give as well: root never writes where `deploy` may."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command. Returns 0, or 1 when it failed, or 2 when it could never work."""
+    options = _parser().parse_args(arguments)
+    try:
+        host = Host(Config.load())
+        _check_user(host.releases.root, options.command)
+        run: Callable[[Host, argparse.Namespace], None] = options.run
+        run(host, options)
+    except UsageError as error:
+        print(f"slipway: {error}", file=sys.stderr)
+        return 2
+    except SlipwayError as error:
+        print(f"slipway: {error}", file=sys.stderr)
+        return 1
+    except PermissionError as error:
+        print(f"slipway: {error}: run it as the user `deploy`", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _check_user(root: Path, command: str) -> None:
+    try:
+        owner = root.stat().st_uid
+    except FileNotFoundError:
+        raise SlipwayError(
+            f"{root} does not exist: this host is not provisioned. Run `ansible-playbook site.yml` for it."
+        ) from None
+    user = os.geteuid()
+    if user == owner or (user == 0 and command in READ_ONLY):
+        return
+    name, wanted = (_name(number) for number in (user, owner))
+    raise UsageError(
+        f"`slipway {command}` runs as {wanted}, not as {name}: "
+        f"type `sudo -u {wanted} slipway {command}`, or log in as {wanted}."
+    )
+
+
+def _name(user: int) -> str:
+    try:
+        return pwd.getpwuid(user).pw_name
+    except KeyError:
+        return str(user)
+
+
+def _status(host: Host, options: argparse.Namespace) -> None:
+    values = status(host)
+    print(json.dumps(values) if options.json else text(values))
+
+
+def _ship_begin(host: Host, options: argparse.Namespace) -> None:
+    print(json.dumps(ship.begin(host, options.release, ship.Manifest.parse(sys.stdin.read()))))
+
+
+def _ship_end(host: Host, options: argparse.Namespace) -> None:
+    ship.end(host, options.release)
+
+
+def _activate(host: Host, options: argparse.Namespace) -> None:
+    client.request(host, options.release, "deploy", options.by)
+    if not options.no_wait:
+        print(client.summary(client.wait(host, options.release, "done")))
+
+
+def _wait(host: Host, options: argparse.Namespace) -> None:
+    print(client.summary(client.wait(host, options.release, options.until)))
+
+
+def _rollback(host: Host, options: argparse.Namespace) -> None:
+    target = options.release or host.releases.rollback_target()
+    if target is None:
+        raise SlipwayError("there is nothing to go back to: no release before the live one was healthy and is still here")
+    if not host.releases.record(check_name(target)).healthy:
+        raise SlipwayError(f"{target} was never healthy, so a rollback does not go there: deploy it instead")
+    client.request(host, target, "rollback", options.by)
+    if options.no_wait:
+        print(target)
+        return
+    record = client.wait(host, target, "live")
+    print(f"{client.summary(record)}; the release before it finishes its requests and stops")
+
+
+def _recover(host: Host, options: argparse.Namespace) -> None:
+    with lock.held(host.lock_file, {"release": "recover", "by": client.caller(), "since": now()}):
+        mended = recover(host, boot=options.boot)
+    print("\n".join(mended) or "everything agrees with what is live: nothing to mend")
+
+
+def _engine(host: Host, options: argparse.Namespace) -> None:
+    deploy.activate(host, options.release)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="slipway", description="Releases of the app on this host.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def add(name: str, run: Callable[[Host, argparse.Namespace], None], text: str) -> argparse.ArgumentParser:
+        command = commands.add_parser(name, help=text, description=text)
+        command.set_defaults(run=run)
+        return command
+
+    command = add("status", _status, "what is live, since when and by whom, and what is kept")
+    command.add_argument("--json", action="store_true", help="as one JSON document")
+    command = add("rollback", _rollback, "go back to the last release that was healthy, or to the one named")
+    command.add_argument("release", nargs="?")
+    _request_options(command)
+    command = add("activate", _activate, "make a shipped release live")
+    command.add_argument("release")
+    _request_options(command)
+    command = add("wait", _wait, "wait until an activation is live, or done; on failure print its cause")
+    command.add_argument("release")
+    command.add_argument("--for", dest="until", choices=("live", "done"), default="done")
+    command = add("recover", _recover, "make everything agree with what is live (at boot, or after a crash)")
+    command.add_argument("--boot", action="store_true", help="do not wait for what is started")
+    command = add("ship-begin", _ship_begin, "make room for a release (its manifest on standard input)")
+    command.add_argument("release")
+    command = add("ship-end", _ship_end, "complete a release whose files have arrived")
+    command.add_argument("release")
+    command = add("engine", _engine, "run an activation in the foreground; deploy@.service does this")
+    command.add_argument("release")
+    return parser
+
+
+def _request_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--by", default=client.caller(), help="who asks, for the record")
+    command.add_argument("--no-wait", action="store_true", help="return when it has begun; see `slipway wait`")
+
+

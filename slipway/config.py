@@ -1,0 +1,55 @@
+"""The settings of the host that provisioning wrote for the engine."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from slipway.errors import SlipwayError
+
+CONFIG = Path("/etc/slipway/config.json")
+
+
+@dataclass(frozen=True)
+class Config:
+    """What the engine needs to know of this site. Times are in whole seconds."""
+
+    ready_path: str
+    """Path that answers 2xx when the app can serve."""
+    version_path: str | None
+    """Path that tells the release as JSON; None when the app has none."""
+    probe_host: str
+    """Host header of the engine's own requests; one of the site's names."""
+    front_url: str
+    """Where nginx listens on the loopback, for example http://127.0.0.1:80."""
+    request_timeout: int
+    """The longest that a request may take: bounds the drain of the old release."""
+    start_timeout: int
+    """How long a new release may take until it is ready."""
+    migrate_timeout: int
+    """How long its migrations may take."""
+    keep: int
+    """How many releases stay on disk."""
+
+    @classmethod
+    def load(cls, path: Path = CONFIG) -> "Config":
+        """Read the settings.
+
+        Raises:
+            SlipwayError: the file is missing, is not JSON or lacks a value.
+        """
+        try:
+            values = json.loads(path.read_text())
+            return cls(**{name: values[name] for name in cls.__dataclass_fields__})
+        except FileNotFoundError:
+            raise SlipwayError(
+                f"{path} does not exist: this host is not provisioned. Run `ansible-playbook site.yml` for it."
+            ) from None
+        except (ValueError, KeyError, TypeError) as error:
+            raise SlipwayError(
+                f"{path} is not what this engine needs ({type(error).__name__}: {error}). "
+                "Run `ansible-playbook site.yml` to write it anew."
+            ) from None
+
+    def as_dict(self) -> dict[str, object]:
+        """The settings as they stand in the file."""
+        return asdict(self)

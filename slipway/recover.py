@@ -1,0 +1,95 @@
+"""Making everything agree with `current`: the slices, the instances and the records.
+
+It runs at boot, which is how the live release comes back, and at the start of every activation, which is how one
+that was killed heals. Idempotent; whoever calls it holds the lock.
+"""
+
+import time
+
+from slipway.errors import SlipwayError
+from slipway.host import Host
+from slipway.releases import now
+from slipway.traffic import drain, point, stop_instance
+
+MIGRATION_GRACE = 10
+"""Seconds that a migration whose engine was killed gets to end by itself when it is stopped."""
+
+
+def recover(host: Host, starting: str | None = None, boot: bool = False) -> list[str]:
+    """Make the host agree with `current`. Returns what had to be mended, in words.
+
+    `starting` is the release about to be activated: what is left of an earlier try of it is stopped, too. At boot
+    nothing is waited for.
+    """
+    mended: list[str] = []
+    current = host.releases.current()
+    if current and not host.releases.path(current).is_dir():
+        raise SlipwayError(f"the live release {current} has no files any more: deploy again")
+    _stop_migrations(host, mended)
+    if current:
+        _serve(host, current, boot, mended)
+    flipped = _point_slices(host, current, mended)
+    _stop_leftovers(host, current, starting, None if boot else flipped, mended)
+    _close_records(host, current, mended)
+    return mended
+
+
+def _stop_migrations(host: Host, mended: list[str]) -> None:
+    for unit in host.systemd.loaded("migrate@*.service"):
+        host.systemd.stop(unit, timeout=MIGRATION_GRACE + 30)
+        mended.append(f"stopped {unit}, whose engine was gone")
+
+
+def _serve(host: Host, current: str, boot: bool, mended: list[str]) -> None:
+    service, socket = f"app@{current}.service", f"app@{current}.socket"
+    if host.systemd.state(service).running and host.systemd.state(socket).running:
+        return
+    # The socket alone first: from then on requests wait instead of failing.
+    for unit in (socket, service):
+        if said := host.systemd.start(unit, wait=not boot):
+            raise SlipwayError(f"the live release does not start: {unit}: {said}")
+    mended.append(f"started {service}")
+
+
+def _point_slices(host: Host, current: str | None, mended: list[str]) -> float | None:
+    """Returns when traffic was pointed elsewhere, None if it was right."""
+    if not point(host, current):
+        return None
+    mended.append(f"pointed all traffic at {current or 'nothing'}")
+    return time.monotonic()
+
+
+def _stop_leftovers(host: Host, current: str | None, starting: str | None, since: float | None, mended: list[str]) -> None:
+    for release in sorted(_instances(host) - {current}):
+        if host.systemd.state(f"app@{release}.service").active == "deactivating":
+            # Retired, and finishing its last answers. Only a new start of the same one has to wait for that.
+            if release == starting:
+                stop_instance(host, release)
+            continue
+        if since is not None:
+            drain(host, release, since)
+        stop_instance(host, release, wait=release == starting)
+        mended.append(f"stopped app@{release}")
+
+
+def _instances(host: Host) -> set[str]:
+    units = host.systemd.loaded("app@*.service") + host.systemd.loaded("app@*.socket")
+    return {unit.removeprefix("app@").rsplit(".", 1)[0] for unit in units}
+
+
+def _close_records(host: Host, current: str | None, mended: list[str]) -> None:
+    for record in host.releases.all():
+        if record.phase is None and (record.state != "live" or record.release == current):
+            continue
+        if record.release == current:
+            record.state, record.healthy, record.live_at = "live", True, record.live_at or now()
+        elif record.state == "activating":
+            record.state, record.healthy = "failed", False
+            record.cause = f"{record.phase}: the engine was killed; everything was taken back"
+            mended.append(f"closed the record of {record.release}, whose engine was killed in {record.phase}")
+        else:
+            record.state, record.retired_at = "retired", record.retired_at or now()
+        record.phase = None
+        if record.request.get("state") in {"running", "live"}:
+            record.request["state"] = "done" if record.release == current else "failed"
+        host.releases.save(record)

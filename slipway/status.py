@@ -1,0 +1,69 @@
+"""What runs on this host, for people and for programs."""
+
+import platform
+from dataclasses import asdict
+from typing import Any
+
+from slipway import PROTOCOL, identity, lock
+from slipway.host import Host
+from slipway.probe import ask_socket
+from slipway.releases import Record
+from slipway.ship import architecture, disk
+
+
+def status(host: Host) -> dict[str, Any]:
+    """The host's status as one JSON document."""
+    releases = host.releases
+    live = releases.current()
+    record = releases.record(live) if live else Record(release="")
+    holder = lock.holder(host.lock_file)
+    return {
+        "protocol": PROTOCOL,
+        "host": host.name,
+        "system": platform.freedesktop_os_release().get("PRETTY_NAME", ""),
+        "architecture": architecture(),
+        "state": _state(host, live, holder),
+        "live": live,
+        "canary": releases.slice("canary"),
+        "since": record.live_at,
+        "by": record.request.get("by"),
+        "commit": record.commit,
+        "image": record.image,
+        "image_name": record.image_name,
+        "rollback_target": releases.rollback_target(),
+        "secrets_changed": bool(live) and record.identity.get("secrets") != identity.secrets_hash(host.secrets_hash),
+        "lock": holder,
+        "releases": [asdict(each) for each in releases.all()],
+        "disk": disk(releases),
+        "config": host.config.as_dict(),
+    }
+
+
+def _state(host: Host, live: str | None, holder: dict[str, Any] | None) -> str:
+    if holder is not None:
+        return "deploying"
+    if live is None:
+        return "empty"
+    if any(host.releases.slice(name) != live for name in ("live", "canary")):
+        return "mixed"
+    answer = ask_socket(host.releases.socket(live), host.config.ready_path, host.config.probe_host)
+    return "healthy" if answer.good else "unhealthy"
+
+
+def text(values: dict[str, Any]) -> str:
+    """The same for people."""
+    lines = [f"{values['host']}: {values['state']}"]
+    if values["live"]:
+        lines.append(f"  live      {values['live']} since {values['since']}, by {values['by'] or 'unknown'}")
+        lines.append(f"  commit    {values['commit'] or 'unknown'}, image {values['image_name']} {values['image'][:19]}")
+    lines.append(f"  rollback  {values['rollback_target'] or 'nothing to go back to'}")
+    if values["secrets_changed"]:
+        lines.append("  secrets   changed since this release started; it uses today's from its next start on")
+    if lock_ := values["lock"]:
+        lines.append(f"  lock      {lock_.get('release')} by {lock_.get('by')} since {lock_.get('since')}")
+    lines.append(f"  disk      {values['disk']['free_bytes'] >> 20} MiB free")
+    for each in values["releases"]:
+        mark = "*" if each["release"] == values["live"] else " "
+        cause = f": {each['cause'].splitlines()[0]}" if each["state"] == "failed" and each["cause"] else ""
+        lines.append(f"  {mark} {each['release']}  {each['state']}{cause}")
+    return "\n".join(lines)
