@@ -90,7 +90,9 @@ def _wait(host: Host, options: argparse.Namespace) -> None:
 def _rollback(host: Host, options: argparse.Namespace) -> None:
     target = options.release or host.releases.rollback_target()
     if target is None:
-        raise SlipwayError("there is nothing to go back to: no release before the live one was healthy and is still here")
+        raise SlipwayError(
+            "there is nothing to go back to: no release before the live one was healthy and is still here"
+        )
     if not host.releases.record(check_name(target)).healthy:
         raise SlipwayError(f"{target} was never healthy, so a rollback does not go there: deploy it instead")
     client.request(host, target, "rollback", options.by)
@@ -145,5 +147,3 @@ def _parser() -> argparse.ArgumentParser:
 def _request_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--by", default=client.caller(), help="who asks, for the record")
     command.add_argument("--no-wait", action="store_true", help="return when it has begun; see `slipway wait`")
-
-

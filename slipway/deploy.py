@@ -68,7 +68,10 @@ class Phase:
 
 def migrate(run: Activation) -> None:
     """Run the release's migrations, if it has any. A rollback runs none: the schema stays."""
-    if run.record.request.get("kind") == "rollback" or not (run.host.releases.path(run.release) / ".slipway/release").exists():
+    if (
+        run.record.request.get("kind") == "rollback"
+        or not (run.host.releases.path(run.release) / ".slipway/release").exists()
+    ):
         return
     unit = f"migrate@{run.release}.service"
     if said := run.host.systemd.start(unit, timeout=run.host.config.migrate_timeout + 30):
@@ -94,13 +97,16 @@ def stop(run: Activation) -> None:
 def probe(run: Activation) -> None:
     """Wait until the instance is ready, asking it on its own socket."""
     config, path = run.host.config, run.host.releases.socket(run.release)
-    deadline = time.monotonic() + config.start_timeout
+    began = time.monotonic()
+    deadline = began + config.start_timeout
     answer = Answer(error="it was not asked")
     while time.monotonic() < deadline:
         state = run.host.systemd.state(run.service)
         if state.crashed:
             raise run.fail(f"it crashed while starting (exit status {state.exit_status})", run.service)
-        answer = ask_socket(path, config.ready_path, config.probe_host)
+        # Short at first: a request to a release that has just crashed is answered by nobody.
+        patience = min(5.0, 0.5 + time.monotonic() - began)
+        answer = ask_socket(path, config.ready_path, config.probe_host, timeout=patience)
         if answer.good:
             _check_version(run, path_answer=_version(run))
             return
@@ -272,7 +278,8 @@ def _check_version(run: Activation, path_answer: Answer | None) -> None:
     told = path_answer.field("release") if path_answer and path_answer.good else None
     if told is not None and told != run.release:
         raise run.fail(
-            f"it says that it is release {told!r}, not {run.release}: its `release` must be $SLIPWAY_RELEASE", run.service
+            f"it says that it is release {told!r}, not {run.release}: its `release` must be $SLIPWAY_RELEASE",
+            run.service,
         )
 
 

@@ -59,7 +59,9 @@ def _point_slices(host: Host, current: str | None, mended: list[str]) -> float |
     return time.monotonic()
 
 
-def _stop_leftovers(host: Host, current: str | None, starting: str | None, since: float | None, mended: list[str]) -> None:
+def _stop_leftovers(
+    host: Host, current: str | None, starting: str | None, since: float | None, mended: list[str]
+) -> None:
     for release in sorted(_instances(host) - {current}):
         if host.systemd.state(f"app@{release}.service").active == "deactivating":
             # Retired, and finishing its last answers. Only a new start of the same one has to wait for that.

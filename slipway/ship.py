@@ -170,7 +170,10 @@ def start_scripts(release: str, manifest: Manifest) -> dict[str, str]:
         "# Written by Slipway when the release was shipped: the image's environment, then the settings.",
         f"cd {shlex.quote(manifest.workdir or '/')} || exit",
         *(f"export {name}={shlex.quote(value)}" for name, value in (image | manifest.settings | own).items()),
-        *(f'{name}=$(cat "$CREDENTIALS_DIRECTORY/{name}") || exit; export {name}' for name in manifest.secrets_as_environment),
+        *(
+            f'{name}=$(cat "$CREDENTIALS_DIRECTORY/{name}") || exit; export {name}'
+            for name in manifest.secrets_as_environment
+        ),
     ]
     scripts = {"env": "\n".join(lines) + "\n"}
     commands = {"web": "exec " + shlex.join([*manifest.entrypoint, *manifest.cmd])}

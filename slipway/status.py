@@ -42,6 +42,8 @@ def status(host: Host) -> dict[str, Any]:
 def _state(host: Host, live: str | None, holder: dict[str, Any] | None) -> str:
     if holder is not None:
         return "deploying"
+    if any(record.phase for record in host.releases.all()):
+        return "interrupted"
     if live is None:
         return "empty"
     if any(host.releases.slice(name) != live for name in ("live", "canary")):
@@ -55,7 +57,8 @@ def text(values: dict[str, Any]) -> str:
     lines = [f"{values['host']}: {values['state']}"]
     if values["live"]:
         lines.append(f"  live      {values['live']} since {values['since']}, by {values['by'] or 'unknown'}")
-        lines.append(f"  commit    {values['commit'] or 'unknown'}, image {values['image_name']} {values['image'][:19]}")
+        lines.append(f"  commit    {values['commit'] or 'unknown'}")
+        lines.append(f"  image     {values['image_name']} {values['image'][:19]}")
     lines.append(f"  rollback  {values['rollback_target'] or 'nothing to go back to'}")
     if values["secrets_changed"]:
         lines.append("  secrets   changed since this release started; it uses today's from its next start on")
