@@ -1,0 +1,64 @@
+"""What a deploy, a balancer and a person ask the service about itself."""
+
+import os
+from typing import Annotated, cast
+
+from fastapi import APIRouter, Depends, Request, Response
+from pydantic import BaseModel
+from sqlalchemy.exc import SQLAlchemyError
+
+from app import schema
+from app.database import Database, database
+from app.problems import documented, problem
+from app.settings import Settings
+
+router = APIRouter(tags=["health"])
+
+
+class Health(BaseModel):
+    """A service that is well."""
+
+    status: str = "ok"
+
+
+class Version(BaseModel):
+    """Which code answered, and which process."""
+
+    release: str
+    commit: str
+    image: str
+    pid: int
+    workers: int
+
+
+@router.get("/livez")
+async def livez() -> Health:
+    """Answer as long as the event loop runs. Asks nothing else: a database outage is no reason to restart the app."""
+    return Health()
+
+
+@router.get("/readyz", response_model=Health, responses=documented(503))
+async def readyz(database: Annotated[Database, Depends(database)]) -> Health | Response:
+    """Answer 200 if requests can be served: the database answers, and has this release's tables."""
+    try:
+        revision = await database.revision()
+    except (SQLAlchemyError, OSError) as error:
+        cause = getattr(error, "orig", None) or error  # without the statement and its values
+        return problem(503, f"The database does not answer: {type(cause).__name__}: {cause}")
+    if schema.behind(revision):
+        at = f"at migration {revision}" if revision else "empty"
+        return problem(503, f"The database is {at}, this release needs {schema.HEAD}: run `python -m app.migrate`.")
+    return Health()
+
+
+@router.get("/version")
+async def version(request: Request) -> Version:
+    """Tell the release and the worker that answers."""
+    settings = cast(Settings, request.state.settings)
+    return Version(
+        release=settings.slipway_release,
+        commit=settings.slipway_commit,
+        image=settings.slipway_image,
+        pid=os.getpid(),
+        workers=settings.web_concurrency,
+    )

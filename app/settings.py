@@ -1,0 +1,78 @@
+"""Everything that can be set from outside, in one object.
+
+A value comes from the environment or, for a secret, from the file of that name in `$CREDENTIALS_DIRECTORY`
+(systemd's LoadCredential, and as well Docker's and Kubernetes' secrets when the variable names their folder).
+"""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """The settings of one process. Made when the process starts serving, never when a module is imported."""
+
+    model_config = SettingsConfigDict(extra="ignore", frozen=True)
+
+    database_url: SecretStr | None = None
+    """`postgresql://user:password@host/name`. Without it the database is a SQLite file in the state directory."""
+
+    database_connections: Annotated[int, Field(ge=1, le=1000)] = 20
+    """Most connections that this release opens to Postgres, over all its workers. During a cutover two releases run."""
+
+    state_directory: Path = Path("var")
+    """The only folder, besides /tmp, that the app may write to."""
+
+    web_concurrency: Annotated[int, Field(ge=1)] = 1
+    """Workers of this release; server/ decides the number and tells it here. Plain `uvicorn` is one process."""
+
+    slipway_release: str = "dev"
+    slipway_commit: str = "unknown"
+    slipway_image: str = "none"
+
+    @classmethod
+    def load(cls) -> "Settings":
+        """Read the environment and the credentials of this process.
+
+        Raises pydantic's ValidationError, which names the variable, for a value that cannot be.
+        """
+        return cls(_secrets_dir=os.environ.get("CREDENTIALS_DIRECTORY"))
+
+    @field_validator("database_url")
+    @classmethod
+    def _asyncpg(cls, url: SecretStr | None) -> SecretStr | None:
+        """Let every common spelling of a Postgres URL mean the one driver that is installed."""
+        if url is None or not (value := url.get_secret_value().strip()):
+            return None
+        scheme, separator, rest = value.partition("://")
+        if not separator or scheme not in {"postgres", "postgresql", "postgresql+asyncpg"}:
+            raise ValueError("must start with postgresql:// (leave it unset for the embedded SQLite)")
+        return SecretStr(f"postgresql+asyncpg://{rest}")
+
+    @field_validator("state_directory", mode="before")
+    @classmethod
+    def _first(cls, value: object) -> object:
+        """Take the first folder: systemd joins several by a colon."""
+        return value.split(":")[0] if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _enough_connections(self) -> "Settings":
+        if self.database_url and self.database_connections < self.web_concurrency:
+            raise ValueError(
+                f"DATABASE_CONNECTIONS={self.database_connections} cannot be shared by {self.web_concurrency} workers: "
+                f"set it to {self.web_concurrency} or more, or WEB_CONCURRENCY to less"
+            )
+        return self
+
+    @property
+    def embedded(self) -> bool:
+        """True when the database is the SQLite file of this host."""
+        return self.database_url is None
+
+    @property
+    def connections_per_worker(self) -> int:
+        """The share of one worker: every process has a pool of its own."""
+        return self.database_connections // self.web_concurrency

@@ -1,0 +1,115 @@
+"""What the database must stand: two releases at once, migrations beside them, and being away."""
+
+import asyncio
+import sqlite3
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import httpx
+import pytest
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from sqlalchemy.exc import IntegrityError
+
+from app import links, schema
+from app.database import Database
+from app.settings import Settings
+from tests.app.service import ROOT, migrate, running
+
+
+def test_the_needed_migration_is_alembics_head() -> None:
+    config = Config(toml_file=str(ROOT / "pyproject.toml"))
+    assert ScriptDirectory.from_config(config).get_heads() == [schema.HEAD]
+
+
+def test_two_releases_write_to_one_file_without_an_error(state: Path) -> None:
+    """A cutover, from the file's side: both releases have it open, one after the other goes, all are written to."""
+    with running(state, name="old", WEB_CONCURRENCY="2") as old:
+        migrate(state)
+        with running(state, name="new", WEB_CONCURRENCY="2") as new:
+            both = asyncio.run(load([old.url, new.url], seconds=3))
+        after = asyncio.run(load([old.url], seconds=1))
+    assert both["failed"] == after["failed"] == 0, old.logged()
+    assert both["answered"] > 300
+
+
+async def load(urls: list[str], seconds: float, clients: int = 12) -> Counter[str]:
+    """Make links, follow them and read their counts, without a pause."""
+    count: Counter[str] = Counter()
+    end = time.monotonic() + seconds
+
+    async def client(url: str) -> None:
+        async with httpx.AsyncClient(base_url=url, timeout=30) as http:
+            while time.monotonic() < end:
+                made = await http.post("/links", json={"url": "https://example.org/"})
+                slug = made.json().get("slug")
+                answers = [made, await http.get(f"/{slug}"), await http.get(f"/links/{slug}")]
+                count["answered"] += len(answers)
+                count["failed"] += sum(answer.status_code >= 400 for answer in answers)
+
+    await asyncio.gather(*(client(urls[n % len(urls)]) for n in range(clients)))
+    return count
+
+
+def test_readyz_names_the_cause(state: Path) -> None:
+    with running(state) as service:
+        database = sqlite3.connect(state / "app.db")
+        database.execute("UPDATE alembic_version SET version_num = '0000'")
+        database.commit()
+        answer = httpx.get(f"{service.url}/readyz")
+        assert answer.status_code == 503
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert "at migration 0000" in answer.json()["detail"]
+        assert "python -m app.migrate" in answer.json()["detail"]
+
+        database.execute("UPDATE alembic_version SET version_num = '9999'")
+        database.commit()
+        database.close()
+        assert httpx.get(f"{service.url}/readyz").status_code == 200, "a newer release's schema is no reason to stop"
+
+
+def test_a_database_that_is_away_is_said_so(state: Path) -> None:
+    """Nothing is behind this URL: the service starts and lives, is not ready, says why, and answers problems."""
+    url = f"postgresql://app:secret@/app?host={state}"
+    with running(state, ready="/livez", DATABASE_URL=url) as service:
+        ready = httpx.get(f"{service.url}/readyz")
+        assert ready.status_code == 503
+        assert "does not answer" in ready.json()["detail"]
+        assert "secret" not in ready.text
+        assert httpx.get(f"{service.url}/aaaaaaaa").status_code == 503
+        assert "secret@" not in service.logged()
+
+
+def test_migrations_can_be_taken_back_and_match_the_models(state: Path) -> None:
+    def alembic(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "alembic", *arguments],
+            cwd=ROOT, env={"STATE_DIRECTORY": str(state)}, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+
+    migrate(state)
+    check = alembic("check")
+    assert check.returncode == 0, check.stdout + check.stderr
+    assert alembic("downgrade", "base").returncode == 0
+    assert alembic("upgrade", "head").returncode == 0
+
+
+def test_a_taken_slug_is_drawn_again(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    migrate(state)
+    draws = iter(["aaaaaaaa", "aaaaaaaa", "bbbbbbbb", *["aaaaaaaa"] * 5])
+    monkeypatch.setattr(links, "new_slug", lambda: next(draws))
+
+    async def story() -> None:
+        database = Database(Settings(state_directory=state))
+        for expected in ("aaaaaaaa", "bbbbbbbb"):
+            async with database.write() as session:
+                assert (await links.insert(session, "https://example.org/")).slug == expected
+        with pytest.raises(IntegrityError):
+            async with database.write() as session:
+                await links.insert(session, "https://example.org/")
+        await database.close()
+
+    asyncio.run(story())

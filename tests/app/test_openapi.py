@@ -1,0 +1,22 @@
+"""The OpenAPI description is true: schemathesis asks the running service everything that it promises."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.app.service import ROOT, running
+
+
+def test_the_service_keeps_every_promise_of_its_schema(state: Path) -> None:
+    with running(state, WEB_CONCURRENCY="2") as service:
+        done = subprocess.run(
+            [
+                Path(sys.executable).with_name("schemathesis"), "run", f"{service.url}/openapi.json",
+                "--checks=all", "--max-examples=12", "--workers=4", "--seed=1", "--max-redirects=0", "--no-color",
+            ],
+            cwd=state, env={**os.environ, "SCHEMATHESIS_HOOKS": str(ROOT / "tests/app/schemathesis_hooks.py")},
+            capture_output=True, text=True, timeout=120, check=False,
+        )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Operations:       8 selected / 8 total" in done.stdout

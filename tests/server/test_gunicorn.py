@@ -1,0 +1,172 @@
+"""The configuration under real gunicorn, with small apps: good ones, and ones that must not be preloaded."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+GOOD = """
+import os
+async def app(scope, receive, send):
+    if scope["type"] == "lifespan":
+        while True:
+            message = await receive()
+            await send({"type": message["type"] + ".complete"})
+            if message["type"] == "lifespan.shutdown":
+                return
+    body = ("%s %s" % (scope["scheme"], os.environ["WEB_CONCURRENCY"])).encode()
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", str(len(body)).encode())]})
+    await send({"type": "http.response.body", "body": body})
+"""
+
+BAD = {
+    "timer": ("import threading\nthreading.Timer(60, int).start()", "thread 'Thread-1' started at import by {module}:2"),
+    "thread": ("import threading, time\nthreading.Thread(target=time.sleep, args=(60,), name='metrics', daemon=True).start()", "thread 'metrics' started at import by {module}:2"),
+    "socket": ("import socket\nconnection = socket.socket()", "a socket (file descriptor "),
+    "socket's place": ("import socket\nconnection = socket.socket()", "opened at import by {module}:2"),
+    "asyncio loop": ("import asyncio\nloop = asyncio.new_event_loop()", "an event loop (file descriptor "),
+    "uvloop": ("import uvloop\nloop = uvloop.new_event_loop()", "an event loop (file descriptor "),
+    "pool": ("from concurrent.futures import ThreadPoolExecutor\npool = ThreadPoolExecutor(1)\npool.submit(int)", "started at import by {module}:3"),
+}  # fmt: skip
+
+FINE = {
+    "closed again": "import socket\nsocket.socket().close()",
+    "ended again": "import threading\nt = threading.Thread(target=int)\nt.start()\nt.join()",
+    "closed loop": "import asyncio\nasyncio.run(asyncio.sleep(0))",
+}
+
+
+def command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "server", "small:app", *arguments]
+
+
+def environment(folder: Path, **env: str) -> dict[str, str]:
+    kept = {key: value for key, value in os.environ.items() if key not in {"WEB_CONCURRENCY", "GUNICORN_CMD_ARGS"}}
+    return (
+        kept
+        | {"PYTHONPATH": f"{folder}:{ROOT}", "PORT": "0", "WEB_CONCURRENCY": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+        | env
+    )
+
+
+def fails(folder: Path, **env: str) -> str:
+    """Run gunicorn, which must refuse to start; give what it says."""
+    done = subprocess.run(
+        command(), cwd=folder, env=environment(folder, **env), capture_output=True, text=True, timeout=20, check=False
+    )
+    assert done.returncode != 0
+    return done.stdout + done.stderr
+
+
+@contextmanager
+def serving(folder: Path, *arguments: str, **env: str) -> Iterator[tuple[subprocess.Popen[bytes], Path, Path]]:
+    """Run gunicorn on a Unix socket that it is handed the way systemd hands it: file descriptor 3, and LISTEN_FDS."""
+    path, log = folder / "app.sock", folder / "log"
+    listening = socket.socket(socket.AF_UNIX)
+    listening.bind(str(path))
+    listening.listen(64)
+
+    # LISTEN_PID is the number of the process that the socket is for, so that process has to write it, and then become
+    # gunicorn.
+    become = (
+        "import os, sys; os.dup2(int(sys.argv[1]), 3); "
+        "os.execve(sys.argv[2], sys.argv[2:], {**os.environ, 'LISTEN_FDS': '1', 'LISTEN_PID': str(os.getpid())})"
+    )
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-c", become, str(listening.fileno()), *command(*arguments)],
+            cwd=folder, env=environment(folder, **env),
+            pass_fds=[listening.fileno()], stdout=output, stderr=output,
+        )  # fmt: skip
+    listening.close()
+    try:
+        yield process, path, log
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def get(path: Path) -> str:
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.settimeout(15)  # requests wait in the socket while gunicorn starts
+        sock.connect(str(path))
+        sock.sendall(b"GET / HTTP/1.0\r\nX-Forwarded-Proto: https\r\n\r\n")
+        return sock.makefile().read().rpartition("\n")[2]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "small.py").write_text(GOOD)
+    return tmp_path
+
+
+def test_the_socket_of_systemd_is_served(folder: Path) -> None:
+    with serving(folder, FORWARDED_ALLOW_IPS="*") as (process, path, log):
+        assert get(path) == "https 1"
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+        assert path.is_socket(), "the socket is systemd's, and must outlive the server"
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    assert {"time", "level", "logger", "pid", "message"} <= set.intersection(*(set(line) for line in lines))
+    assert any(line["message"] == "1 workers: WEB_CONCURRENCY=1" for line in lines)
+
+
+def test_the_command_line_of_the_unit_wins(folder: Path) -> None:
+    with serving(folder, GUNICORN_CMD_ARGS="--workers=2 --access-logfile=-") as (_, path, log):
+        assert get(path) == "http 2"
+        assert "GET / HTTP/1.0" in log.read_text()
+
+
+def test_a_worker_that_is_killed_is_replaced(folder: Path) -> None:
+    with serving(folder) as (process, path, _):
+        get(path)
+        (worker,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        os.kill(int(worker), signal.SIGKILL)
+        assert get(path) == "http 1"
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_what_does_not_survive_a_fork_is_named(folder: Path, name: str) -> None:
+    code, says = BAD[name]
+    module = folder / "small.py"
+    module.write_text(code + GOOD)
+    said = fails(folder)
+    assert says.format(module=module) in said
+    assert "APP_PRELOAD=false" in said
+
+
+@pytest.mark.parametrize("name", FINE)
+def test_what_is_over_after_the_import_is_fine(folder: Path, name: str) -> None:
+    (folder / "small.py").write_text(FINE[name] + GOOD)
+    with serving(folder) as (_, path, _):
+        assert get(path) == "http 1"
+
+
+def test_without_preload_the_same_app_runs(folder: Path) -> None:
+    (folder / "small.py").write_text(BAD["thread"][0] + GOOD)
+    with serving(folder, APP_PRELOAD="false") as (_, path, _):
+        assert get(path) == "http 1"
+
+
+@pytest.mark.parametrize("value", ["0", "abc", "-3", "99999"])
+def test_a_number_of_workers_that_is_none_is_refused(folder: Path, value: str) -> None:
+    said = fails(folder, WEB_CONCURRENCY=value)
+    assert said.startswith(f"error: WEB_CONCURRENCY='{value}' is not a number of workers: type ")
+    assert "Traceback" not in said
+
+
+def test_an_app_that_cannot_start_stops_the_server(folder: Path) -> None:
+    (folder / "small.py").write_text("async def app(scope, receive, send):\n    raise RuntimeError('no database')\n")
+    began = time.monotonic()
+    assert "no database" in fails(folder)
+    assert time.monotonic() - began < 15
