@@ -1,0 +1,67 @@
+# The verbs. `make` alone lists them. People and CI use the same ones.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+# Which environment deploy, rollback and status are about: a folder of ansible/inventories. `local` is the host of `make up`.
+ENV ?= local
+# Where `make up` serves, on 127.0.0.1.
+HTTP_PORT ?= 8080
+# Where `make dev` serves.
+DEV_PORT ?= 8000
+# More arguments for ansible-playbook: make deploy ARGS='-e release_image=...'
+ARGS ?=
+
+playbook = cd ansible && ../tools/run ansible-playbook --inventory inventories/$(ENV)
+
+.PHONY: help
+help: ## List the verbs
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: up
+up: ENV = local
+up: bootstrap ## Make a local host (a systemd container), provision it, deploy the app to it
+	@tools/run tools/host up local --http $(HTTP_PORT)
+	@$(playbook) site.yml $(ARGS)
+	@tools/run tools/next-steps http://127.0.0.1:$(HTTP_PORT)
+
+.PHONY: down
+down: ## Remove the local host; images and downloads stay for the next time
+	@tools/run tools/host down local
+
+.PHONY: deploy
+deploy: bootstrap ## Deploy the working tree (ENV=production: to that environment)
+	@$(playbook) deploy.yml $(ARGS)
+
+.PHONY: rollback
+rollback: bootstrap ## Return to the last healthy release (ENV=...)
+	@$(playbook) rollback.yml $(ARGS)
+
+.PHONY: status
+status: bootstrap ## Tell what is live, since when, by whom (ENV=...)
+	@$(playbook) status.yml $(ARGS)
+
+.PHONY: test
+test: bootstrap ## Every check: lint, types, unit tests, the image, Molecule
+	@tools/run tools/check all
+
+.PHONY: test-fast
+test-fast: bootstrap ## The inner loop: lint, types and unit tests, under a minute
+	@tools/run tools/check fast
+
+.PHONY: lint
+lint: bootstrap ## What reads the files: linters and types
+	@tools/run tools/check lint
+
+.PHONY: image
+image: bootstrap ## Build the app's image
+	@tools/run tools/image build
+
+.PHONY: dev
+dev: bootstrap ## The app on this machine, one process, reloading when a file changes
+	@STATE_DIRECTORY="$${STATE_DIRECTORY:-$(CURDIR)/.cache/dev}" .venv/bin/uvicorn app.main:app --reload --reload-dir app --port $(DEV_PORT)
+
+.PHONY: bootstrap
+bootstrap:
+	@tools/bootstrap

@@ -1,0 +1,86 @@
+#!/usr/bin/env python3
+"""Holds a WebSocket and an event stream open, and says as JSON what became of them.
+
+    tests/load/streams.py http://127.0.0.1:8080 [--host-header NAME] [--max-seconds 120]
+
+Started before a deploy, it sees what a cutover does to them. It ends when both have ended.
+"""
+
+import argparse
+import http.client
+import json
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+from urllib.parse import urlsplit
+
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
+
+ECHO_SECONDS = 0.2
+EVENTS = 3000
+
+
+def websocket(url: str, host: str, deadline: float) -> dict[str, Any]:
+    """Send a text five times a second until the server closes, and count the echoes."""
+    parts = urlsplit(url)
+    echoed = 0
+    with connect(
+        f"ws://{host}/ws", host=parts.hostname, port=parts.port, compression=None, open_timeout=10, close_timeout=5
+    ) as socket:
+        try:
+            while time.monotonic() < deadline:
+                socket.send(str(echoed))
+                if socket.recv(timeout=10) != str(echoed):
+                    return {"echoed": echoed, "error": "the echo is not what was sent"}
+                echoed += 1
+                time.sleep(ECHO_SECONDS)
+        except ConnectionClosed as closed:
+            return {"echoed": echoed, "closed": closed.rcvd.code if closed.rcvd else None}
+    return {"echoed": echoed, "error": "it was not closed"}
+
+
+def events(url: str, host: str, deadline: float) -> dict[str, Any]:
+    """Read an event stream to its end, and note the longest time between two events (seconds)."""
+    parts = urlsplit(url)
+    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=30)
+    # No `Accept: text/event-stream` on purpose: that nginx does not buffer is then the app's word (X-Accel-Buffering).
+    connection.request("GET", f"/events?count={EVENTS}", headers={"Host": host})
+    response = connection.getresponse()
+    received, gap, before = 0, 0.0, time.monotonic()
+    releases: set[str] = set()
+    try:
+        for line in response:
+            if not line.startswith(b"data:"):
+                continue
+            now = time.monotonic()
+            received, gap, before = received + 1, max(gap, now - before), now
+            releases.add(json.loads(line.removeprefix(b"data:"))["release"])
+            if now > deadline:
+                return {"received": received, "longest_gap": round(gap, 3), "error": "it did not end"}
+    except (http.client.HTTPException, OSError) as error:
+        return {"received": received, "longest_gap": round(gap, 3), "error": f"{type(error).__name__}: {error}"}
+    # http.client says "incomplete" for a chunked answer that breaks off, so to get here is a proper end.
+    return {"received": received, "longest_gap": round(gap, 3), "releases": sorted(releases), "ended": True}
+
+
+def main() -> int:
+    """Open both and print what became of them."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("url")
+    parser.add_argument("--host-header", default="localhost")
+    parser.add_argument("--max-seconds", type=float, default=120)
+    options = parser.parse_args()
+    deadline = time.monotonic() + options.max_seconds
+    with ThreadPoolExecutor(2) as pool:
+        calls = {
+            kind.__name__: pool.submit(kind, options.url, options.host_header, deadline) for kind in (websocket, events)
+        }
+        result = {name: call.result() for name, call in calls.items()}
+    print(json.dumps(result))
+    return 0 if all("error" not in part for part in result.values()) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,281 @@
+"""The load tool against a server that misbehaves on purpose: every failed request is counted, and nothing else is."""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+LOAD = Path(__file__).with_name("load")
+RATE = 80
+
+Answer = tuple[int, dict[str, str], bytes]
+
+
+class Server:
+    """The link shortener in miniature. Every `every`-th request of a kind fails in the way that `misbehave` names."""
+
+    def __init__(self, misbehave: str = "", every: int = 20) -> None:
+        self.misbehave, self.every = misbehave, every
+        self.requests: Counter[str] = Counter()
+        self.misbehaved = 0
+        self.links: dict[str, str] = {}
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = int(probe.getsockname()[1])
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.loop = asyncio.new_event_loop()
+        self.thread = threading.Thread(target=self.loop.run_forever)
+        self.thread.start()
+        self.server: asyncio.Server | None = None
+        self.listen()
+
+    def do(self, work: Any) -> Any:
+        return asyncio.run_coroutine_threadsafe(work, self.loop).result(10)
+
+    def listen(self) -> None:
+        self.server = self.do(asyncio.start_server(self.serve, "127.0.0.1", self.port))
+
+    def refuse(self) -> None:
+        """Stop listening; connections that there are go on."""
+        assert self.server is not None
+        self.loop.call_soon_threadsafe(self.server.close)
+
+    def close(self) -> None:
+        async def end() -> None:
+            others = asyncio.all_tasks() - {asyncio.current_task()}
+            for task in others:
+                task.cancel()
+            await asyncio.gather(*others, return_exceptions=True)
+
+        self.refuse()
+        self.do(end())
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self.thread.join()
+        self.loop.close()
+
+    def answer(self, method: str, path: str, body: bytes) -> Answer:
+        if path == "/version":
+            return 200, {}, b'{"release": "r1"}'
+        if path == "/readyz":
+            return 200, {}, b'{"status": "ok"}'
+        if path.startswith("/slow"):
+            return 200, {}, b'{"slept": 1}'
+        if method == "POST" and path == "/links":
+            slug = f"{len(self.links):08}"
+            self.links[slug] = json.loads(body)["url"]
+            return 201, {}, json.dumps({"slug": slug, "url": self.links[slug], "clicks": 0}).encode()
+        if path[1:] in self.links:
+            return 307, {"Location": self.links[path[1:]]}, b""
+        return 404, {}, b"{}"
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+            while await self.request(reader, writer):
+                pass
+        writer.close()
+
+    async def request(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+        """Answer one request; False ends the connection."""
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        method, path, _ = head.split(" ", 2)
+        fields = dict(line.lower().split(": ", 1) for line in head.split("\r\n")[1:] if line)
+        body = await reader.readexactly(int(fields.get("content-length", 0)))
+        status, headers, content = self.answer(method, path, body)
+        kind = "slow" if path.startswith("/slow") else "redirect" if status == 307 else method
+        self.requests[kind] += 1
+        misbehave = self.misbehave if self.requests[kind] % self.every == 0 else ""
+        if misbehave == "wrong-link" and status != 307:
+            misbehave = ""
+        if misbehave and misbehave != "close-when-idle":
+            self.misbehaved += 1
+        if kind == "slow" and misbehave != "slow-too-fast":
+            await asyncio.sleep(1)
+        match misbehave:
+            case "500":
+                status, headers, content = 500, {}, b"oops"
+            case "hang-up":
+                return False
+            case "reset":
+                linger = b"\x01\x00\x00\x00\x00\x00\x00\x00"
+                writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+                writer.transport.abort()
+                return False
+            case "half":
+                writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf of it")
+                return False
+            case "nonsense":
+                status, content = (status, b"<html>") if status < 300 else (200, b"<html>")
+            case "wrong-link":
+                headers = {"Location": "https://example.org/other"}
+        close = fields.get("connection") == "close"
+        lines = [f"HTTP/1.1 {status} X", f"Content-Length: {len(content)}", *(f"{k}: {v}" for k, v in headers.items())]
+        lines += ["Connection: close"] if close else []
+        writer.write("\r\n".join([*lines, "", ""]).encode() + content)
+        await writer.drain()
+        return not close and misbehave != "close-when-idle"
+
+
+@contextlib.contextmanager
+def serving(misbehave: str = "", every: int = 20) -> Iterator[Server]:
+    server = Server(misbehave, every)
+    try:
+        yield server
+    finally:
+        server.close()
+
+
+class Load:
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+
+    def __call__(self, verb: str, *args: str) -> subprocess.CompletedProcess[str]:
+        command = [str(LOAD), verb, "t", "--directory", str(self.directory), *args]
+        return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+    def start(self, server: Server, *args: str) -> None:
+        result = self("start", "--url", server.url, "--rate", str(RATE), *args)
+        assert result.returncode == 0, result.stderr
+
+    def stop(self, *args: str) -> tuple[int, dict[str, Any]]:
+        result = self("stop", "--min-rate", "20", *args)
+        assert result.stdout, result.stderr
+        return result.returncode, json.loads(result.stdout)
+
+    @property
+    def pid(self) -> int:
+        return int(json.loads((self.directory / "t" / "pid.json").read_text())["pid"])
+
+
+@pytest.fixture
+def load(tmp_path: Path) -> Iterator[Load]:
+    load = Load(tmp_path)
+    yield load
+    load("stop")
+
+
+@pytest.mark.slow
+def test_a_server_that_works_is_without_failures_at_the_rate_that_was_asked_for(load: Load) -> None:
+    with serving() as server:
+        load.start(server)
+        time.sleep(3)
+        check = load("check", "--min-rate", "20")
+        assert check.returncode == 0, check.stderr
+        load("mark", "later")
+        time.sleep(2)
+        code, summary = load.stop("--min-rate", str(RATE * 0.9))
+    assert code == 0
+    assert summary["failures"] == 0
+    assert summary["requests"] == server.requests.total()
+    assert RATE * 0.9 < summary["rps"] < RATE * 1.1
+    assert [phase["phase"] for phase in summary["phases"]] == ["start", "later"]
+    assert all(phase["requests"] for phase in summary["phases"])
+    every = [json.loads(line) for line in (load.directory / "t" / "requests.jsonl").read_text().splitlines()]
+    shares = Counter(request["r"] for request in every)
+    assert set(shares) == {"/version", "/readyz", "/{slug}", "/links", "/slow"}
+    assert 0.05 < shares["/slow"] / len(every) < 0.15
+    assert {request.get("v") for request in every if request["r"] == "/version"} == {"r1"}
+
+
+@pytest.mark.parametrize(
+    ("misbehave", "error"),
+    [
+        pytest.param("500", "status 500 instead of", marks=pytest.mark.slow),
+        ("hang-up", "connection closed"),
+        pytest.param("reset", "onnection", marks=pytest.mark.slow),
+        pytest.param("half", "Incomplete", marks=pytest.mark.slow),
+        pytest.param("nonsense", "<html>", marks=pytest.mark.slow),
+        pytest.param("wrong-link", "instead of", marks=pytest.mark.slow),
+        pytest.param("slow-too-fast", "already", marks=pytest.mark.slow),
+    ],
+)
+def test_each_failed_request_is_counted_once(load: Load, misbehave: str, error: str) -> None:
+    """None is hidden by sending it again, as the client library would do."""
+    with serving(misbehave) as server:
+        load.start(server)
+        time.sleep(3)
+        code, summary = load.stop()
+        if misbehave == "slow-too-fast":
+            server.misbehaved = server.requests["slow"] // server.every
+        if misbehave == "nonsense":  # nobody reads what /readyz and /slow say beyond the status
+            assert 0 < summary["failures"] <= server.misbehaved
+        else:
+            assert summary["failures"] == server.misbehaved > 0
+    assert code == 1
+    assert summary["requests"] == server.requests.total()
+    assert [failure["error"] for failure in summary["failed"] if error not in failure["error"]] == []
+    assert all({"t", "m", "path", "s", "ms", "phase"} <= set(failure) for failure in summary["failed"])
+
+
+@pytest.mark.slow
+def test_a_connection_closed_while_idle_lost_no_request(load: Load) -> None:
+    with serving("close-when-idle", every=5) as server:
+        load.start(server)
+        time.sleep(3)
+        code, summary = load.stop()
+    assert (code, summary["failures"]) == (0, 0)
+    assert summary["requests"] == server.requests.total()
+
+
+@pytest.mark.slow
+def test_a_refused_connection_is_a_failure(load: Load) -> None:
+    with serving() as server:
+        load.start(server)
+        time.sleep(2)
+        server.refuse()
+        time.sleep(1)
+        server.listen()
+        time.sleep(1)
+        code, summary = load.stop()
+    assert code == 1
+    assert summary["failures"] == len(summary["failed"]) or summary["failures"] > 20
+    assert all("refused" in failure["error"] for failure in summary["failed"])
+    assert summary["failures"] == pytest.approx(RATE * 0.2, rel=0.6)
+
+
+@pytest.mark.slow
+def test_too_few_requests_prove_nothing(load: Load) -> None:
+    with serving() as server:
+        load.start(server)
+        time.sleep(2)
+        code, summary = load.stop("--min-rate", "1000")
+    assert code == 1
+    assert "1000" in summary["problems"][0]
+
+
+@pytest.mark.slow
+def test_a_load_that_died_is_no_success(load: Load) -> None:
+    with serving() as server:
+        load.start(server)
+        time.sleep(1)
+        os.kill(load.pid, signal.SIGKILL)
+        code, summary = load.stop()
+    assert code == 1
+    assert "had ended" in summary["problems"][0]
+
+
+@pytest.mark.slow
+def test_a_load_is_bounded_in_time(load: Load) -> None:
+    with serving() as server:
+        load.start(server, "--max-seconds", "2")
+        time.sleep(5)
+        assert load("check").returncode == 1
+        code, summary = load.stop()
+    assert code == 1
+    assert summary["seconds"] < 4
+
+
+def test_nobody_to_talk_to(load: Load) -> None:
+    result = load("stop")
+    assert result.returncode == 1
+    assert "no such load" in result.stderr

@@ -1,0 +1,59 @@
+# shellcheck shell=bash
+# What the tools have in common; sourced, never run.
+
+set -euo pipefail
+shopt -s inherit_errexit nullglob
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
+cache=$root/.cache
+mkdir -p "$cache/bin" "$cache/log"
+
+# The Debian package's docker wins over another client that happens to come first, which may be too new for its daemon.
+docker_client=/usr/bin/docker
+[[ -x $docker_client ]] || docker_client=docker
+
+export DOCKER_BUILDKIT=1            # build secrets; the default only since Docker 23
+export UV_PYTHON_DOWNLOADS=never    # Debian's Python, nothing from GitHub
+export PATH=$root/tools/.venv/bin:$cache/bin:$PATH:/usr/sbin:/sbin
+unset VIRTUAL_ENV                   # uv would warn about somebody else's
+
+say() { printf '\033[1m%s\033[0m\n' "$*" >&2; }
+fail() {
+    printf 'error: %s\n' "$*" >&2
+    exit 1
+}
+
+# as_root COMMAND...: through sudo when a person who is not root calls.
+as_root() {
+    if ((EUID == 0)); then
+        "$@"
+    elif command -v sudo >/dev/null; then
+        sudo "$@"
+    else
+        fail "this needs root for: $* (install sudo, or run as root)"
+    fi
+}
+
+# quietly LOG COMMAND...: runs it with its output in a file, which is shown if it fails.
+quietly() {
+    local log=$1
+    shift
+    "$@" >"$log" 2>&1 </dev/null || {
+        local status=$?
+        tail -n 30 "$log" >&2
+        printf 'error: failed (%s): %s; the whole output is in %s\n' "$status" "$*" "$log" >&2
+        return "$status"
+    }
+}
+
+docker() { "$docker_client" "$@"; }
+
+# extra_ca: prints the path of the machine's own extra CAs as one PEM file, nothing if there are none.
+# Builds and test hosts have to trust what this machine trusts (a company's proxy, say).
+extra_ca() {
+    local certificates=(/usr/local/share/ca-certificates/*.crt) pem=$cache/extra-ca.pem
+    ((${#certificates[@]})) || return 0
+    awk 1 "${certificates[@]}" >"$pem.$$"   # awk adds a last newline where one is missing
+    mv "$pem.$$" "$pem"
+    printf '%s\n' "$pem"
+}
