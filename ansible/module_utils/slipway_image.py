@@ -1,0 +1,360 @@
+"""An OCI image as Slipway deploys it: what its configuration says, and its file system as a plain tree."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import tarfile
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import IO, Any
+
+from ansible.module_utils.slipway_settings import is_reserved
+
+ARCHITECTURES = ("amd64", "arm64", "386", "arm", "ppc64le", "riscv64", "s390x", "loong64")
+
+# Directories that systemd mounts over or goes through as root; a link there is refused by the unit's asserts.
+REAL_DIRECTORIES = ("dev", "etc", "proc", "run", "sys", "tmp", "var", "var/lib", "var/lib/app", "var/tmp")
+
+# Docker puts these into every container; they are not the image's.
+_DOCKERS_OWN = frozenset({".dockerenv", "etc/hosts", "etc/hostname", "etc/resolv.conf"})
+
+_COMMIT = re.compile(r"[0-9a-f]{40}\Z")
+_PROCFILE_LINE = re.compile(r"([A-Za-z0-9_-]+):\s*(\S.*)\Z")
+# A cached tree may be in use by another deploy for this long after it was last asked for.
+_KEEP_SECONDS = 3600
+_KEEP_TREES = 3
+
+
+class ImageError(ValueError):
+    """An image that cannot be deployed; the text says which one, which rule it breaks and what to do."""
+
+
+@dataclass(frozen=True)
+class Image:
+    """What `docker image inspect` says, as far as a deploy needs it."""
+
+    name: str
+    id: str
+    architecture: str
+    commit: str | None
+    entrypoint: list[str]
+    cmd: list[str]
+    env: dict[str, str]
+    workdir: str
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def short(self) -> str:
+        """Seven hex digits that end the names of its releases: of the commit, or of the image without one."""
+        return (self.commit or self.id.removeprefix("sha256:"))[:7]
+
+
+@dataclass(frozen=True)
+class Tree:
+    """An image's root file system, unpacked on the controller."""
+
+    path: Path
+    bytes: int
+    inodes: int
+
+
+class Docker:
+    """The few commands of the docker CLI that are needed."""
+
+    def __init__(self, executable: str) -> None:
+        self.executable = executable
+
+    def inspect(self, name: str, *, pull: bool) -> dict[str, Any]:
+        """Return the image's `docker image inspect`, pulling it when it is not here.
+
+        Raises:
+            ImageError: docker does not answer, or there is no such image.
+        """
+        found = self._run("image", "inspect", name)
+        if found.returncode and "no such image" not in found.stderr.lower():
+            raise ImageError(
+                f"docker does not answer: {found.stderr.strip()}. Start it (or point release_docker at another "
+                "executable), then deploy again."
+            )
+        if found.returncode and pull:
+            pulled = self._run("pull", "--quiet", name)
+            if pulled.returncode:
+                raise ImageError(
+                    f"The image {name!r} is not on this machine and cannot be pulled: {pulled.stderr.strip()}. "
+                    "Name one that exists (-e release_image=...; `docker image ls` lists those that are here), or "
+                    "leave release_image out to build one from the working tree."
+                )
+            found = self._run("image", "inspect", name)
+        if found.returncode:
+            raise ImageError(f"The image {name!r} is not on this machine. Build or pull it first: docker pull {name}")
+        inspected: dict[str, Any] = json.loads(found.stdout)[0]
+        return inspected
+
+    @contextlib.contextmanager
+    def exported(self, image_id: str) -> Iterator[IO[bytes]]:
+        """Yield the image's file system as a tar stream.
+
+        Raises:
+            ImageError: docker cannot make a container of it, or the stream broke off.
+        """
+        created = self._run("create", "--network=none", image_id)
+        if created.returncode:
+            raise ImageError(f"docker cannot make a container of {image_id}: {created.stderr.strip()}")
+        container = created.stdout.strip()
+        try:
+            with subprocess.Popen([self.executable, "export", container], stdout=subprocess.PIPE) as export:
+                assert export.stdout is not None
+                yield export.stdout
+                export.stdout.read()
+            if export.returncode:
+                raise ImageError(f"docker export of {image_id} ended with status {export.returncode}. Try again.")
+        finally:
+            self._run("rm", "--force", container)
+
+    def _run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        try:
+            return subprocess.run([self.executable, *arguments], capture_output=True, text=True, check=False)
+        except OSError as error:
+            raise ImageError(
+                f"{self.executable} cannot be run ({error.strerror}). Images are read by docker: install it, or set "
+                "release_docker to where it is."
+            ) from error
+
+
+def find_docker() -> str:
+    """Return the docker CLI: the distribution's where there is one, else the first in PATH."""
+    return "/usr/bin/docker" if os.access("/usr/bin/docker", os.X_OK) else "docker"
+
+
+def read_image(name: str, inspected: dict[str, Any]) -> Image:
+    """Check an image's configuration against the contract.
+
+    Raises:
+        ImageError: it breaks a line of it.
+    """
+    config = inspected.get("Config") or {}
+    entrypoint, cmd = list(config.get("Entrypoint") or []), list(config.get("Cmd") or [])
+    if not entrypoint + cmd:
+        raise ImageError(
+            f"The image {name!r} has no command: neither ENTRYPOINT nor CMD. What they say is what runs: add a CMD "
+            "that serves HTTP on the socket it is handed to its Dockerfile."
+        )
+    architecture = str(inspected.get("Architecture") or "")
+    if inspected.get("Os") != "linux" or architecture not in ARCHITECTURES:
+        raise ImageError(
+            f"The image {name!r} is for {inspected.get('Os') or 'no system'}/{architecture or 'no architecture'}. "
+            f"It must be for linux and one of {', '.join(ARCHITECTURES)}: build it with --platform linux/<one of them>."
+        )
+    workdir = config.get("WorkingDir") or "/"
+    if not workdir.startswith("/"):
+        raise ImageError(f"The image {name!r} has WORKDIR {workdir!r}. It must be absolute: correct its Dockerfile.")
+    env, notes = _environment(config.get("Env") or [])
+    label = (config.get("Labels") or {}).get("org.opencontainers.image.revision") or ""
+    return Image(
+        name=name,
+        id=str(inspected["Id"]),
+        architecture=architecture,
+        commit=label if _COMMIT.match(label) else None,
+        entrypoint=entrypoint,
+        cmd=cmd,
+        env=env,
+        workdir=workdir,
+        notes=notes + _unused(config),
+    )
+
+
+def _environment(lines: list[str]) -> tuple[dict[str, str], list[str]]:
+    env = dict(line.partition("=")[::2] for line in lines)
+    reserved = sorted(name for name in env if is_reserved(name))
+    notes = [f"ENV {name} is not used: the unit sets it." for name in reserved]
+    return {name: value for name, value in env.items() if name not in reserved}, notes
+
+
+def _unused(config: dict[str, Any]) -> list[str]:
+    """Name what an image may say and a deploy has no use for."""
+    reasons = {
+        "User": ("USER", "the app runs as the host's user `app`"),
+        "Volumes": ("VOLUME", "the app's data is in $STATE_DIRECTORY"),
+        "ExposedPorts": ("EXPOSE", "the app serves on the socket it is handed"),
+        "Healthcheck": ("HEALTHCHECK", "app_ready_path is asked instead"),
+    }
+    return [f"{line} is not used: {reason}." for key, (line, reason) in reasons.items() if config.get(key)]
+
+
+def cached_tree(cache: Path, image: Image) -> Tree | None:
+    """Return the image's tree if it was unpacked before, and note that it is in use."""
+    entry = _entry(cache, image)
+    try:
+        facts = json.loads((entry / "tree.json").read_text())
+        os.utime(entry)
+    except (FileNotFoundError, json.JSONDecodeError):
+        return None
+    return Tree(entry / "tree", facts["bytes"], facts["inodes"])
+
+
+def unpack(docker: Docker, cache: Path, image: Image) -> Tree:
+    """Unpack the image into the cache. Two at once both succeed: the second finds the place taken and uses it.
+
+    Raises:
+        ImageError: docker does not hand it over.
+    """
+    cache.mkdir(parents=True, exist_ok=True)
+    partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=cache))
+    try:
+        tree = partial / "tree"
+        tree.mkdir()
+        with docker.exported(image.id) as stream:
+            size, inodes = _extract(stream, tree)
+        (partial / "tree.json").write_text(json.dumps({"image": image.id, "bytes": size, "inodes": inodes}))
+        partial.chmod(0o755)
+        entry = _entry(cache, image)
+        try:
+            partial.rename(entry)
+        except OSError:
+            if not (entry / "tree.json").exists():
+                raise
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return Tree(entry / "tree", size, inodes)
+
+
+def _entry(cache: Path, image: Image) -> Path:
+    return cache / image.id.removeprefix("sha256:")[:32]
+
+
+def _extract(stream: IO[bytes], tree: Path) -> tuple[int, int]:
+    """Unpack a tar stream as an ordinary user can: no owners, no devices, no set-id bits; return bytes and inodes."""
+    size = inodes = 0
+    directories: list[tarfile.TarInfo] = []
+    links: set[str] = set()
+    with tarfile.open(fileobj=stream, mode="r|", errorlevel=1) as archive:
+        for member in archive:
+            name = member.name = _inside(member.name, links)
+            if member.islnk():
+                member.linkname = _inside(member.linkname, links)
+            if name in _DOCKERS_OWN or name.startswith("dev/") or not _is_plain(member):
+                continue
+            if member.issym():
+                links.add(name)
+            # Whoever unpacks it must be able to read it again, and nobody runs it as somebody else.
+            member.mode = member.mode & 0o755 | (0o700 if member.isdir() else 0o600)
+            archive.extract(member, tree, set_attrs=not member.isdir(), filter="fully_trusted")
+            if member.isdir():
+                directories.append(member)
+            size += member.size if member.isreg() else 0
+            inodes += not member.islnk()
+    for member in reversed(directories):  # last, since files in them change their times
+        path = tree / member.name
+        path.chmod(member.mode)
+        os.utime(path, (member.mtime, member.mtime))
+    return size, inodes
+
+
+def _inside(name: str, links: set[str]) -> str:
+    """Return the path as it is below the tree.
+
+    Raises:
+        ImageError: it leads out of it, by `..` or through a symbolic link. Docker exports no such thing.
+    """
+    path = PurePosixPath(name.lstrip("/"))
+    if ".." in path.parts or not links.isdisjoint(map(str, path.parents)):
+        raise ImageError(f"The image has a file {name!r} that would be unpacked outside its folder. Do not use it.")
+    return str(path)
+
+
+def _is_plain(member: tarfile.TarInfo) -> bool:
+    return member.isreg() or member.isdir() or member.issym() or member.islnk()
+
+
+def check_tree(image: Image, tree: Path) -> None:
+    """Check what only the file system shows.
+
+    Raises:
+        ImageError: it breaks a line of the contract.
+    """
+    if resolve(tree, "/bin/sh") is None:
+        raise ImageError(
+            f"The image {image.name!r} has no /bin/sh. The start scripts need one: base it on an image with a shell "
+            "(debian:trixie-slim, alpine), not on scratch or distroless."
+        )
+    if os.path.lexists(tree / ".slipway"):
+        raise ImageError(f"The image {image.name!r} has a /.slipway. That name is for the start scripts: remove it.")
+    for name in REAL_DIRECTORIES:
+        if (tree / name).is_symlink():
+            raise ImageError(f"In the image {image.name!r}, /{name} is a symbolic link. Make it a directory.")
+    workdir = resolve(tree, image.workdir)
+    if workdir is None or not workdir.is_dir():
+        raise ImageError(
+            f"The image {image.name!r} has WORKDIR {image.workdir}, but no such directory. Correct its Dockerfile."
+        )
+
+
+def read_procfile(image: Image, tree: Path) -> dict[str, str]:
+    """Return the processes of the Procfile in WORKDIR; none without one. `web` is the image's own command.
+
+    Raises:
+        ImageError: a line is not `name: command`, or a name comes twice.
+    """
+    file = resolve(tree, f"{image.workdir}/Procfile")
+    if file is None or not file.is_file():
+        return {}
+    processes: dict[str, str] = {}
+    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1):
+        text = line.strip()
+        if not text or text.startswith("#"):
+            continue
+        match = _PROCFILE_LINE.match(text)
+        if not match:
+            raise ImageError(f"{image.workdir}/Procfile of {image.name!r}, line {number}: {text!r} is not `name: command`.")
+        name, command = match.groups()
+        if name in processes:
+            raise ImageError(f"{image.workdir}/Procfile of {image.name!r}, line {number}: {name!r} comes twice.")
+        processes[name] = command
+    processes.pop("web", None)
+    return processes
+
+
+def resolve(tree: Path, path: str) -> Path | None:
+    """Follow `path` as a process inside the tree would, links included; None if it leads nowhere."""
+    pending, inside, links = list(PurePosixPath(path).parts[1:]), PurePosixPath("/"), 0
+    while pending:
+        part = pending.pop(0)
+        if part == "..":
+            inside = inside.parent
+            continue
+        here = tree / str(inside / part).lstrip("/")
+        if here.is_symlink():
+            links += 1
+            if links > 40:
+                return None
+            target = PurePosixPath(os.readlink(here))
+            if target.is_absolute():
+                inside = PurePosixPath("/")
+                pending = list(target.parts[1:]) + pending
+            else:
+                pending = list(target.parts) + pending
+        elif here.exists():
+            inside /= part
+        else:
+            return None
+    return tree / str(inside).lstrip("/")
+
+
+def prune(cache: Path, now: float | None = None) -> None:
+    """Remove trees that nobody asked for lately, and what an interrupted unpacking left."""
+    now = time.time() if now is None else now
+    entries = [entry for entry in cache.iterdir() if entry.is_dir()] if cache.is_dir() else []
+    entries.sort(key=lambda entry: entry.stat().st_mtime, reverse=True)
+    whole = [entry for entry in entries if not entry.name.startswith(".partial-")]
+    for entry in entries:
+        newest = entry in whole[:_KEEP_TREES]
+        if not newest and now - entry.stat().st_mtime > _KEEP_SECONDS:
+            shutil.rmtree(entry, ignore_errors=True)
