@@ -16,11 +16,13 @@ HINTS: tuple[tuple[str, str], ...] = (
     ),
     (
         r"Address family not supported|Network is unreachable|EAFNOSUPPORT",
-        "the app opened a network connection, and what it may reach is `app_egress`: set it to host, networks or internet",
+        "the app opened a network connection, and what it may reach is `app_egress`: "
+        "set it to host, networks or internet",
     ),
     (
         r"status=31/SYS|SIGSYS|Bad system call",
-        "the sandbox forbids a system call that the app made: allow it with SystemCallFilter= in a drop-in 50-site.conf",
+        "the sandbox forbids a system call that the app made: "
+        "allow it with SystemCallFilter= in a drop-in 50-site.conf",
     ),
     (
         r"cannot enable executable|mprotect|failed to map segment|Cannot allocate executable memory",
@@ -48,4 +50,9 @@ def explain(what: str, systemd: Systemd, unit: str, lines: int = 30) -> str:
         parts.append(f"Hint: {advice}.")
     parts.append(f"Last lines of {unit}:")
     parts.extend(f"  {line}" for line in said or ["(none)"])
-    return "\n".join(parts)
+    return printable("\n".join(parts))
+
+
+def printable(text: str) -> str:
+    """The text without what would steer the terminal or the CI log that it is shown in."""
+    return "".join(letter if letter.isprintable() or letter in "\n\t" else "?" for letter in text)

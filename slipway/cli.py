@@ -23,9 +23,12 @@ READ_ONLY = {"status"}
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command. Returns 0, or 1 when it failed, or 2 when it could never work."""
     options = _parser().parse_args(arguments)
+    os.umask(0o022)  # the app's own user reads what is written here, whatever the login's umask is
     try:
         host = Host(Config.load())
         _check_user(host.releases.root, options.command)
+        if getattr(options, "release", None):
+            check_name(options.release)
         run: Callable[[Host, argparse.Namespace], None] = options.run
         run(host, options)
     except UsageError as error:
@@ -36,6 +39,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     except PermissionError as error:
         print(f"slipway: {error}: run it as the user `deploy`", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"slipway: {error}", file=sys.stderr)
         return 1
     return 0
 
@@ -93,7 +99,7 @@ def _rollback(host: Host, options: argparse.Namespace) -> None:
         raise SlipwayError(
             "there is nothing to go back to: no release before the live one was healthy and is still here"
         )
-    if not host.releases.record(check_name(target)).healthy:
+    if not host.releases.record(target).healthy:
         raise SlipwayError(f"{target} was never healthy, so a rollback does not go there: deploy it instead")
     client.request(host, target, "rollback", options.by)
     if options.no_wait:

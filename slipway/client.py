@@ -31,6 +31,8 @@ def request(host: Host, release: str, kind: str, by: str) -> Record:
         SlipwayError: the release is not here, or the engine does not start.
     """
     record = host.releases.record(check_name(release))
+    if not host.releases.path(release).is_dir():
+        raise SlipwayError(f"release {release} has no files on this host: ship it under a new name")
     if described := lock.holder(host.lock_file):
         raise lock.refuse(described)
     record.request = {"id": uuid.uuid4().hex, "kind": kind, "by": by, "at": now(), "state": "requested"}

@@ -8,10 +8,11 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from slipway import causes, lock
+from slipway import prune as pruning
 from slipway.errors import Interrupted, PhaseError, SlipwayError
 from slipway.host import Host
 from slipway.probe import Answer, ask_socket, waiting
@@ -30,6 +31,8 @@ class Activation:
 
     host: Host
     record: Record
+    before: Record
+    """The record as it was when the run began."""
     old: str | None
     flipped_at: float = 0.0
     """When traffic was pointed at the release (monotonic seconds)."""
@@ -91,7 +94,8 @@ def start(run: Activation) -> None:
 
 def stop(run: Activation) -> None:
     """Stop the instance again."""
-    stop_instance(run.host, run.release)
+    if said := stop_instance(run.host, run.release):
+        raise SlipwayError(f"{run.release} did not stop: {said}")
 
 
 def probe(run: Activation) -> None:
@@ -147,15 +151,18 @@ def probe_front(run: Activation) -> None:
 
 def keep(run: Activation) -> None:
     """Make it the release that is live and boots. From here on there is no way back but a rollback."""
-    run.host.releases.set_current(run.release)
-    run.record.state, run.record.healthy, run.record.live_at = "live", True, now()
     if run.record.request.get("kind") != "rollback":
         run.record.previous = run.old
+    # Before the link: an engine that is killed between the two must not lose where a rollback goes.
+    run.host.releases.save(run.record)
+    run.host.releases.set_current(run.release)
+    run.record.state, run.record.healthy, run.record.live_at = "live", True, now()
 
 
 def keep_old(run: Activation) -> None:
     """Make the old release the one that boots again."""
     run.host.releases.set_current(run.old)
+    run.record.previous, run.record.live_at = run.before.previous, run.before.live_at
 
 
 def retire(run: Activation) -> None:
@@ -163,19 +170,18 @@ def retire(run: Activation) -> None:
     if not run.old:
         return
     drain(run.host, run.old, since=run.flipped_at)
-    stop_instance(run.host, run.old, wait=False)
+    said = stop_instance(run.host, run.old, wait=False)
     with suppress(SlipwayError):
         record = run.host.releases.record(run.old)
         record.state, record.retired_at = "retired", now()
         run.host.releases.save(record)
+    if said:
+        raise SlipwayError(f"{run.old} did not stop: {said}")
 
 
 def prune(run: Activation) -> None:
-    """Remove the releases that are too many."""
-    units = run.host.systemd.loaded("app@*.service")
-    in_use = {unit.removeprefix("app@").removesuffix(".service") for unit in units}
-    for release in run.host.releases.prunable(run.host.config.keep, in_use):
-        run.host.releases.remove(release)
+    """Remove the releases that are too many. This one stays even if it failed: its record tells the cause."""
+    pruning.prune(run.host, in_use={run.release})
 
 
 UNDOABLE = (
@@ -201,12 +207,12 @@ def activate(host: Host, release: str) -> Record:
     described = {"release": release, "by": record.request.get("by"), "since": now()}
     with lock.held(host.lock_file, described), _interruptible():
         for warning in recover(host, starting=release):
-            print(f"recovered: {warning}", flush=True)
+            _say(f"recovered: {warning}")
         record = host.releases.record(release)
-        run = Activation(host, record, old=host.releases.current())
+        run = Activation(host, record, before=replace(record), old=host.releases.current())
         if run.old == release:
             _end(run, "done")
-            print(f"{release} is live already: nothing to do", flush=True)
+            _say(f"{release} is live already: nothing to do")
             return record
         record.state, record.cause, record.phases, record.warnings = "activating", None, [], []
         record.request["state"] = "running"
@@ -222,13 +228,17 @@ def _undoable(run: Activation) -> None:
             done.append(phase)
             _run(run, phase)
     except BaseException as error:
+        # Whoever asks it to stop now waits: half taken back would be worse than either end.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
         cause = str(error) if isinstance(error, SlipwayError) else f"{type(error).__name__}: {error}"
         failed = run.record.phase
-        print(f"{failed} failed; taking it back\n{cause}", flush=True)
+        _say(f"{failed} failed; taking it back\n{cause}")
         for phase in reversed(done):
             if phase.undo:
                 _quietly(run, f"undo {phase.name}", phase.undo)
-        run.record.state, run.record.healthy, run.record.cause = "failed", False, f"{failed}: {cause}"
+        run.record.state, run.record.cause = "failed", f"{failed}: {cause}"
+        # Being asked to stop says nothing of the release: a rollback may go where it could go before.
+        run.record.healthy = run.before.healthy and isinstance(error, Interrupted)
         _quietly(run, "prune", prune)
         _end(run, "failed")
         raise
@@ -248,7 +258,7 @@ def _quietly(run: Activation, name: str, step: Step) -> None:
         step(run)
     except Exception as error:
         run.record.warnings.append(f"{name}: {error}")
-        print(f"warning: {name}: {error}", flush=True)
+        _say(f"warning: {name}: {error}")
 
 
 def _end(run: Activation, state: str) -> None:
@@ -264,7 +274,13 @@ def _run(run: Activation, phase: Phase) -> None:
     phase.do(run)
     seconds = round(time.monotonic() - began, 3)
     run.record.phases.append({"name": phase.name, "seconds": seconds})
-    print(f"{phase.name:<12} {seconds:.2f} s", flush=True)
+    _say(f"{phase.name:<12} {seconds:.2f} s")
+
+
+def _say(text: str) -> None:
+    """Tell whoever follows. That nobody can be told (a journal that died) must not change the outcome."""
+    with suppress(OSError):
+        print(text, flush=True)
 
 
 def _version(run: Activation) -> Answer | None:

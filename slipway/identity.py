@@ -7,7 +7,13 @@ from typing import Any
 
 UNITS = Path("/etc/systemd/system")
 SECRETS_HASH = Path("/etc/slipway/secrets.hash")
-UNIT_PATTERNS = ("app@.*", "app@.service.d/*.conf", "migrate@.service", "migrate@.service.d/*.conf")
+UNIT_PATTERNS = (
+    "app@.*",
+    "app@.service.d/*.conf",
+    "app@.socket.d/*.conf",
+    "migrate@.service",
+    "migrate@.service.d/*.conf",
+)
 
 
 def digest(value: Any) -> str:

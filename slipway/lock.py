@@ -3,12 +3,17 @@
 import fcntl
 import json
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from slipway.errors import LockedError
+
+PATIENCE_SECONDS = 0.5
+"""`holder` takes the lock for an instant to look at it, and that must not refuse an engine: only what is held for
+longer does."""
 
 
 def holder(path: Path) -> dict[str, Any] | None:
@@ -49,12 +54,23 @@ def held(path: Path, described: dict[str, Any]) -> Iterator[None]:
     """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise refuse(holder(path) or {}) from None
+        if not _taken(descriptor):
+            raise refuse(holder(path) or {})
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, json.dumps(described).encode(), 0)
         yield
     finally:
         os.close(descriptor)
+
+
+def _taken(descriptor: int) -> bool:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.01)
+        else:
+            return True

@@ -5,9 +5,12 @@ import json
 import socket
 import ssl
 import subprocess
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
+
+MOST_BYTES = 65536
 
 
 @dataclass(frozen=True)
@@ -47,17 +50,28 @@ class _UnixConnection(http.client.HTTPConnection):
 
 
 def _ask(connection: http.client.HTTPConnection, path: str, host: str) -> Answer:
+    deadline = time.monotonic() + (connection.timeout or 0)
     headers = {"Host": host, "User-Agent": "slipway", "Connection": "close", "Accept": "application/json"}
     try:
         connection.request("GET", path, headers=headers)
         response = connection.getresponse()
-        return Answer(response.status, response.read(65536).decode(errors="replace"))
+        return Answer(response.status, _body(response, deadline).decode(errors="replace"))
     except TimeoutError:
         return Answer(error=f"no answer within {connection.timeout:g} s")
     except (OSError, http.client.HTTPException) as error:
         return Answer(error=f"{type(error).__name__}: {error}")
     finally:
         connection.close()
+
+
+def _body(response: http.client.HTTPResponse, deadline: float) -> bytes:
+    """The beginning of the body. An answer that never ends (a stream of events) is no answer."""
+    body = b""
+    while len(body) < MOST_BYTES and (part := response.read1(MOST_BYTES)):
+        body += part
+        if time.monotonic() > deadline:
+            raise TimeoutError
+    return body
 
 
 def ask_socket(path: Path, url_path: str, host: str, timeout: float = 5) -> Answer:

@@ -20,17 +20,22 @@ def recover(host: Host, starting: str | None = None, boot: bool = False) -> list
 
     `starting` is the release about to be activated: what is left of an earlier try of it is stopped, too. At boot
     nothing is waited for.
+
+    Raises:
+        SlipwayError: the live release cannot be brought back; everything else was mended. Not when another one is
+            about to be activated, which is the way out.
     """
     mended: list[str] = []
     current = host.releases.current()
-    if current and not host.releases.path(current).is_dir():
-        raise SlipwayError(f"the live release {current} has no files any more: deploy again")
     _stop_migrations(host, mended)
-    if current:
-        _serve(host, current, boot, mended)
+    problem = _serve(host, current, boot, mended) if current else None
     flipped = _point_slices(host, current, mended)
     _stop_leftovers(host, current, starting, None if boot else flipped, mended)
     _close_records(host, current, mended)
+    if problem:
+        if starting in {None, current}:
+            raise SlipwayError(f"{problem}: deploy another release, or `slipway rollback`")
+        mended.append(f"{problem}; going on")
     return mended
 
 
@@ -40,15 +45,19 @@ def _stop_migrations(host: Host, mended: list[str]) -> None:
         mended.append(f"stopped {unit}, whose engine was gone")
 
 
-def _serve(host: Host, current: str, boot: bool, mended: list[str]) -> None:
+def _serve(host: Host, current: str, boot: bool, mended: list[str]) -> str | None:
+    """Returns why the live release cannot be brought back, None if it is there."""
     service, socket = f"app@{current}.service", f"app@{current}.socket"
+    if not host.releases.path(current).is_dir():
+        return f"the live release {current} has no files any more"
     if host.systemd.state(service).running and host.systemd.state(socket).running:
-        return
+        return None
     # The socket alone first: from then on requests wait instead of failing.
     for unit in (socket, service):
         if said := host.systemd.start(unit, wait=not boot):
-            raise SlipwayError(f"the live release does not start: {unit}: {said}")
+            return f"the live release does not start: {unit}: {said}"
     mended.append(f"started {service}")
+    return None
 
 
 def _point_slices(host: Host, current: str | None, mended: list[str]) -> float | None:
@@ -86,7 +95,8 @@ def _close_records(host: Host, current: str | None, mended: list[str]) -> None:
         if record.release == current:
             record.state, record.healthy, record.live_at = "live", True, record.live_at or now()
         elif record.state == "activating":
-            record.state, record.healthy = "failed", False
+            # As healthy as it was before: that the engine was killed says nothing of the release.
+            record.state = "failed"
             record.cause = f"{record.phase}: the engine was killed; everything was taken back"
             mended.append(f"closed the record of {record.release}, whose engine was killed in {record.phase}")
         else:

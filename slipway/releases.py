@@ -111,6 +111,8 @@ class Releases:
         path = self.folder / f"{release}.json"
         try:
             values = json.loads(path.read_text())
+            if not isinstance(values, dict):
+                raise ValueError("it is not a JSON object")
         except FileNotFoundError:
             raise SlipwayError(
                 f"there is no release {release} on this host. `slipway status` lists the ones that are here."
@@ -118,7 +120,14 @@ class Releases:
         except ValueError as error:
             raise SlipwayError(f"{path} cannot be read ({error}); remove it and deploy again.") from None
         known = {name: value for name, value in values.items() if name in Record.__dataclass_fields__}
-        return Record(**known)
+        return Record(**known | {"release": release})
+
+    def known(self, release: str) -> Record:
+        """The record of a release, or a stand-in that says that it is missing or damaged."""
+        try:
+            return self.record(release)
+        except SlipwayError:
+            return Record(release=release, state="failed", cause="its record is missing or damaged")
 
     def save(self, record: Record) -> None:
         """Write the record of a release."""
@@ -129,13 +138,7 @@ class Releases:
         if not self.folder.is_dir():
             return []
         names = sorted((path.name for path in self.folder.iterdir() if NAME.fullmatch(path.name)), reverse=True)
-        found = []
-        for name in names:
-            try:
-                found.append(self.record(name))
-            except SlipwayError:
-                found.append(Record(release=name, state="failed", cause="its record is missing or damaged"))
-        return found
+        return [self.known(name) for name in names]
 
     # Links
 
@@ -166,7 +169,7 @@ class Releases:
     @staticmethod
     def _link_target(link: Path, pattern: re.Pattern[str]) -> str | None:
         try:
-            name = Path(os.readlink(link)).name
+            name = link.readlink().name
         except OSError:
             return None
         return name if pattern.fullmatch(name) else None
@@ -206,9 +209,9 @@ class Releases:
         return sorted(spare[room:])
 
     def remove(self, release: str) -> None:
-        """Remove a release: its files first, so that what is left after a crash is still listed."""
-        remove_tree(self.path(release))
+        """Remove a release: its record first, so that half its files are listed as failed, and no rollback's target."""
         (self.folder / f"{release}.json").unlink(missing_ok=True)
+        remove_tree(self.path(release))
 
 
 def remove_tree(path: Path) -> None:
@@ -218,8 +221,15 @@ def remove_tree(path: Path) -> None:
     if path.is_symlink():
         path.unlink()
         return
-    for folder, _, _ in os.walk(path):
-        mode = stat.S_IMODE(os.lstat(folder).st_mode)
-        if mode & stat.S_IRWXU != stat.S_IRWXU:
-            os.chmod(folder, mode | stat.S_IRWXU)
+    _open(path)
+    for folder, below, _ in os.walk(path):
+        for name in below:
+            _open(Path(folder) / name)
     shutil.rmtree(path)
+
+
+def _open(folder: Path) -> None:
+    """Let the owner in; a link is left alone, since that would change what it points at."""
+    mode = stat.S_IMODE(folder.lstat().st_mode)
+    if not folder.is_symlink() and mode & stat.S_IRWXU != stat.S_IRWXU:
+        folder.chmod(mode | stat.S_IRWXU)

@@ -6,14 +6,17 @@ import platform
 import re
 import shlex
 import shutil
+import sys
 import time
-from dataclasses import asdict, dataclass, field, replace
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
-from slipway import identity
-from slipway.errors import SlipwayError, UsageError
+from slipway import identity, lock
+from slipway.errors import LockedError, SlipwayError, UsageError
 from slipway.host import Host
+from slipway.prune import prune
 from slipway.releases import Record, Releases, check_name, now, remove_tree, write_atomically
 
 RESERVE_BYTES = 100 * 1024 * 1024
@@ -31,10 +34,14 @@ MOUNT_POINTS = ("dev", "etc", "proc", "run", "sys", "tmp", "var/lib/app", "var/t
 NAME_RESOLUTION = {"etc/resolv.conf": "resolv.conf", "etc/hosts": "hosts"}
 """Links to the host's own, which the units bind to /run/name-resolution."""
 
-UNIT_OWNED = {"GUNICORN_CMD_ARGS", "FORWARDED_ALLOW_IPS", "WEB_CONCURRENCY", "WORKLOAD", "HOME", "HOSTNAME", "TMPDIR"}
+UNIT_OWNED = {
+    *("GUNICORN_CMD_ARGS", "FORWARDED_ALLOW_IPS", "WEB_CONCURRENCY", "WORKLOAD", "HOME", "HOSTNAME", "TMPDIR"),
+    *("STATE_DIRECTORY", "CREDENTIALS_DIRECTORY", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "NOTIFY_SOCKET"),
+}
 """Set by the unit for this host; an image's own value would have been meant for a container."""
 
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+PROCESS = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")
 
 
 def architecture() -> str:
@@ -73,16 +80,32 @@ class Manifest:
             UsageError: it is not one.
         """
         try:
-            values = json.loads(text)
+            values = {name: value for name, value in json.loads(text).items() if value is not None}
+            for name, kind in get_type_hints(cls).items():
+                if name in values and not _is(values[name], kind):
+                    raise ValueError(f"{name} is {values[name]!r}")
             manifest = cls(**{name: values[name] for name in values if name in cls.__dataclass_fields__})
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, AttributeError) as error:
             raise UsageError(f"the manifest on standard input cannot be read: {error}") from None
         if not manifest.entrypoint and not manifest.cmd:
             raise UsageError("the image has no command: give its Dockerfile a CMD or an ENTRYPOINT")
-        for name in (*manifest.settings, *manifest.secrets_as_environment, *manifest.procfile):
-            if not VARIABLE.fullmatch(name.replace("-", "_") if name in manifest.procfile else name):
+        for name in (*manifest.settings, *manifest.secrets_as_environment):
+            if not VARIABLE.fullmatch(name):
                 raise UsageError(f"{name!r} cannot be the name of a variable: use letters, digits and _")
+        for name in manifest.procfile:
+            if not PROCESS.fullmatch(name):
+                raise UsageError(f"{name!r} cannot be the name of a process: use letters, digits, - and _")
         return manifest
+
+
+def _is(value: Any, kind: Any) -> bool:
+    """Whether a value of the manifest has the type that its field says."""
+    if kind == list[str]:
+        return isinstance(value, list) and all(_is(each, str) for each in value)
+    if kind == dict[str, str]:
+        return isinstance(value, dict) and all(_is(each, str) for each in value.values())
+    # A NUL can be in no file name, argument or variable.
+    return isinstance(value, kind) and not (isinstance(value, str) and "\0" in value)
 
 
 def release_identity(manifest: Manifest, units: Path, secrets: Path) -> dict[str, str]:
@@ -118,7 +141,7 @@ def begin(host: Host, release: str, manifest: Manifest) -> dict[str, object]:
         "partial": str(releases.partial(release)),
         "link_dest": str(releases.path(live)) if live else None,
     }
-    if live and releases.record(live).identity == wanted and host.systemd.state(f"app@{live}.service").running:
+    if live and releases.known(live).identity == wanted and host.systemd.state(f"app@{live}.service").running:
         return answer | {"unchanged": True}
     if releases.path(release).exists():
         raise SlipwayError(f"release {release} is on this host already: activate it, or ship under a new name")
@@ -198,9 +221,10 @@ def _prepare_mounts(root: Path) -> None:
         point = root
         for part in Path(name).parts:
             point = point / part
-            if point.is_symlink():
+            if point.is_symlink() or (point.exists() and not point.is_dir()):
+                what = "a symbolic link" if point.is_symlink() else "a file"
                 raise SlipwayError(
-                    f"/{point.relative_to(root)} is a symbolic link in the image, and systemd mounts on it: "
+                    f"/{point.relative_to(root)} is {what} in the image, and systemd mounts on it: "
                     "make it a folder in the Dockerfile"
                 )
             point.mkdir(mode=0o755, exist_ok=True)
@@ -228,8 +252,15 @@ def _remove_stale(releases: Releases, release: str) -> None:
 
 def _require_room(host: Host, manifest: Manifest) -> None:
     need_bytes, need_inodes = manifest.bytes + RESERVE_BYTES, manifest.inodes + RESERVE_INODES
-    free = disk(host.releases)
-    if free["free_bytes"] < need_bytes or free["free_inodes"] < need_inodes:
+
+    def short(free: dict[str, int]) -> bool:
+        return free["free_bytes"] < need_bytes or free["free_inodes"] < need_inodes
+
+    if short(disk(host.releases)):
+        # Shipped and never activated, or too many since `keep` was lowered: no activation came to prune them.
+        with suppress(LockedError), lock.held(host.lock_file, {"release": "prune", "by": manifest.by, "since": now()}):
+            prune(host)
+    if short(free := disk(host.releases)):
         raise SlipwayError(
             f"not enough room on {host.releases.root}: the release needs {need_bytes >> 20} MiB and {need_inodes} "
             f"inodes (with a reserve), {free['free_bytes'] >> 20} MiB and {free['free_inodes']} inodes are free. "
@@ -240,4 +271,5 @@ def _require_room(host: Host, manifest: Manifest) -> None:
 def disk(releases: Releases) -> dict[str, int]:
     """Free bytes and inodes where releases are kept."""
     usage = os.statvfs(releases.root)
-    return {"free_bytes": shutil.disk_usage(releases.root).free, "free_inodes": usage.f_favail}
+    inodes = usage.f_favail if usage.f_files else sys.maxsize  # btrfs has no fixed number, and says 0
+    return {"free_bytes": shutil.disk_usage(releases.root).free, "free_inodes": inodes}

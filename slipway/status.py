@@ -15,7 +15,7 @@ def status(host: Host) -> dict[str, Any]:
     """The host's status as one JSON document."""
     releases = host.releases
     live = releases.current()
-    record = releases.record(live) if live else Record(release="")
+    record = releases.known(live) if live else Record(release="")
     holder = lock.holder(host.lock_file)
     return {
         "protocol": PROTOCOL,

@@ -83,4 +83,7 @@ class Systemd:
 
     @staticmethod
     def _run(*command: str, timeout: float = 30) -> "subprocess.CompletedProcess[str]":
-        return subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
+        # What an app logs need not be UTF-8, and must not hide the cause of a failure.
+        return subprocess.run(
+            command, capture_output=True, encoding="utf-8", errors="replace", timeout=timeout, check=False
+        )

@@ -1,0 +1,16 @@
+"""Removing the releases that are too many."""
+
+from collections.abc import Collection
+
+from slipway.host import Host
+
+
+def prune(host: Host, in_use: Collection[str] = ()) -> None:
+    """Remove releases until as many are left as the site keeps; never one that runs or is `in_use`.
+
+    Whoever calls it holds the lock.
+    """
+    units = host.systemd.loaded("app@*.service")
+    running = {unit.removeprefix("app@").removesuffix(".service") for unit in units}
+    for release in host.releases.prunable(host.config.keep, running | set(in_use)):
+        host.releases.remove(release)

@@ -1,0 +1,67 @@
+"""A fake host per test. Its folder has a short name, since a unix socket's path may have 107 characters."""
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from slipway import client, deploy, traffic
+from slipway.config import Config
+from slipway.releases import Releases
+from tests.engine.fakes import FakeFront, FakeHost, FakeSystemd
+
+CONFIG = Config(
+    ready_path="/readyz",
+    version_path="/version",
+    probe_host="localhost",
+    front_url="http://127.0.0.1:80",
+    request_timeout=cast("int", 0.3),  # whole seconds on a real host
+    start_timeout=cast("int", 0.3),
+    migrate_timeout=1,
+    keep=5,
+)
+
+
+@pytest.fixture(autouse=True)
+def fast(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait for what happens, not for the clock."""
+    monkeypatch.setattr(traffic, "DRAIN_SECONDS", 0.0)
+    monkeypatch.setattr(traffic, "LOOK_SECONDS", 0.001)
+    monkeypatch.setattr(deploy, "POLL_SECONDS", 0.005)
+    monkeypatch.setattr(client, "POLL_SECONDS", 0.005)
+    monkeypatch.setattr(deploy, "FRONT_TIMEOUT", 0.05)
+    monkeypatch.setattr("os.fsync", lambda _file: None)
+    for module in (traffic, deploy):
+        monkeypatch.setattr(module, "waiting", lambda _path: 0)
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    made = Path(tempfile.mkdtemp(prefix="slw", dir="/tmp"))
+    yield made
+    shutil.rmtree(made)
+
+
+@pytest.fixture
+def host(folder: Path) -> Iterator[FakeHost]:
+    releases = Releases(root=folder / "srv", sockets=folder / "run")
+    releases.folder.mkdir(parents=True)
+    releases.sockets.mkdir()
+    units = folder / "units"
+    units.mkdir()
+    (units / "app@.service").write_text("[Service]\n")
+    (folder / "secrets.hash").write_text("abc\n")
+    systemd = FakeSystemd(releases)
+    yield FakeHost(
+        CONFIG,
+        releases,
+        systemd=systemd,
+        front=FakeFront(releases),
+        units=units,
+        secrets_hash=folder / "secrets.hash",
+        name="test-host",
+    )
+    systemd.close()

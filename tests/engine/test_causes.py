@@ -1,0 +1,66 @@
+"""What a person is told of a failure."""
+
+import pytest
+
+from slipway.causes import HINTS, explain, hint
+from tests.engine.fakes import Behaviour, FakeHost
+from tests.engine.names import A
+
+SEEN = {
+    "socket.gaierror: [Errno -3] Temporary failure in name resolution": "app_egress",
+    "getaddrinfo EAI_AGAIN db.example": "app_egress",
+    "could not translate host name: Name or service not known": "app_egress",
+    "OSError: [Errno 30] Read-only file system: '/app/cache'": "$STATE_DIRECTORY",
+    "Error: EROFS: read-only file system, mkdir '/app/x'": "$STATE_DIRECTORY",
+    "OSError: [Errno 97] Address family not supported by protocol": "app_egress",
+    "connect: Network is unreachable": "app_egress",
+    "socket() failed: EAFNOSUPPORT": "app_egress",
+    "Main process exited, code=dumped, status=31/SYS": "SystemCallFilter=",
+    "killed by SIGSYS": "SystemCallFilter=",
+    "Bad system call (core dumped)": "SystemCallFilter=",
+    "ImportError: libx.so: cannot enable executable stack": "app_allow_jit",
+    "mprotect: Operation not permitted": "app_allow_jit",
+    "failed to map segment from shared object": "app_allow_jit",
+    "Cannot allocate executable memory": "app_allow_jit",
+    "PermissionError: [Errno 1] Operation not permitted": "docs/contract.md",
+    "Error: EPERM, chown": "docs/contract.md",
+}
+
+
+@pytest.mark.parametrize(("line", "setting"), SEEN.items())
+def test_what_the_sandbox_refuses_names_the_setting_to_change(line: str, setting: str) -> None:
+    assert setting in str(hint(["starting", line, "exiting"]))
+
+
+def test_every_hint_is_seen_once() -> None:
+    assert {hint([line]) for line in SEEN} == {advice for _, advice in HINTS}
+
+
+def test_an_ordinary_error_gets_no_hint() -> None:
+    assert hint(["KeyError: 'DATABASE_URL'", "Connection refused"]) is None
+    assert hint([]) is None
+
+
+def test_a_cause_says_what_failed_the_hint_and_the_last_lines_in_this_order(host: FakeHost) -> None:
+    host.systemd.behaviours[A] = Behaviour(says=("one", "OSError: Read-only file system"))
+    unit = f"app@{A}.service"
+    lines = explain("it crashed", host.systemd, unit).splitlines()
+    assert lines[0] == "it crashed"
+    assert lines[1].startswith("Hint: the app wrote outside")
+    assert lines[2:] == [f"Last lines of {unit}:", "  one", "  OSError: Read-only file system"]
+
+
+def test_only_the_last_lines_are_shown(host: FakeHost) -> None:
+    host.systemd.behaviours[A] = Behaviour(says=tuple(map(str, range(100))))
+    shown = explain("it crashed", host.systemd, f"app@{A}.service").splitlines()
+    assert shown[2:] == [f"  {number}" for number in range(70, 100)]
+
+
+def test_a_silent_app_is_said_to_be_silent(host: FakeHost) -> None:
+    assert explain("it crashed", host.systemd, f"app@{A}.service").endswith("\n  (none)")
+
+
+def test_an_apps_lines_cannot_steer_the_terminal_that_shows_them(host: FakeHost) -> None:
+    host.systemd.behaviours[A] = Behaviour(says=("\x1b[2J\x1b]0;owned\x07", "\r::add-mask::x", "café\tok"))
+    shown = explain("it crashed", host.systemd, f"app@{A}.service")
+    assert shown.endswith("  ?[2J?]0;owned?\n  ?::add-mask::x\n  café\tok")

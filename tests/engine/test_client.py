@@ -1,0 +1,128 @@
+"""Asking for an activation and following it."""
+
+import threading
+
+import pytest
+
+from slipway import client, deploy, lock
+from slipway.errors import LockedError, PhaseError, SlipwayError, UsageError
+from tests.engine.fakes import Behaviour, FakeHost
+from tests.engine.names import A, B
+
+
+def test_the_caller_is_the_login_and_where_it_came_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("USER", "deploy")
+    monkeypatch.setenv("SSH_CONNECTION", "192.0.2.7 4711 192.0.2.1 22")
+    assert client.caller() == "deploy@192.0.2.7"
+    monkeypatch.delenv("SSH_CONNECTION")
+    assert client.caller() == "deploy@this host"
+
+
+def test_a_request_is_recorded_and_starts_the_engine(host: FakeHost) -> None:
+    host.ship(A)
+    record = client.request(host, A, "rollback", "bob")
+    assert record == host.releases.record(A)
+    assert (record.request["kind"], record.request["by"], record.request["state"]) == ("rollback", "bob", "requested")
+    assert host.systemd.calls == [f"start deploy@{A}.service"]
+    assert client.request(host, A, "deploy", "bob").request["id"] != record.request["id"]
+
+
+def test_what_is_not_here_cannot_be_asked_for(host: FakeHost) -> None:
+    with pytest.raises(UsageError):
+        client.request(host, "../x", "deploy", "bob")
+    with pytest.raises(SlipwayError, match="no release"):
+        client.request(host, A, "deploy", "bob")
+    host.ship(A)
+    host.releases.path(A).rename(host.releases.folder / "gone")
+    with pytest.raises(SlipwayError, match="has no files"):
+        client.request(host, A, "deploy", "bob")
+    assert host.systemd.calls == []
+
+
+def test_a_request_during_an_activation_is_refused_and_changes_nothing(host: FakeHost) -> None:
+    host.ship(A)
+    before = host.releases.record(A)
+    with lock.held(host.lock_file, {"by": "alice"}), pytest.raises(LockedError, match="by alice"):
+        client.request(host, A, "deploy", "bob")
+    assert host.releases.record(A) == before
+    assert host.systemd.calls == []
+
+
+def test_a_request_is_refused_even_if_the_holder_has_not_said_who_it_is(host: FakeHost) -> None:
+    host.ship(A)
+    with lock.held(host.lock_file, {}), pytest.raises(LockedError):
+        client.request(host, A, "deploy", "bob")
+
+
+def test_an_engine_that_does_not_start_is_told(host: FakeHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    host.ship(A)
+    monkeypatch.setattr(host.systemd, "start", lambda *_units: "Access denied")
+    with pytest.raises(SlipwayError, match="the engine did not start: Access denied"):
+        client.request(host, A, "deploy", "bob")
+
+
+@pytest.mark.parametrize(
+    ("state", "until", "reached"),
+    [("live", "live", True), ("done", "live", True), ("done", "done", True)],
+)
+def test_waiting_ends_when_it_is_reached(host: FakeHost, state: str, until: str, reached: bool) -> None:
+    host.ship(A, request={"state": state})
+    assert (client.wait(host, A, until).release == A) is reached
+
+
+def test_live_is_not_done_yet(host: FakeHost) -> None:
+    host.ship(A, request={"state": "live"})
+    host.systemd.states[f"deploy@{A}.service"] = "active"
+    finish = threading.Timer(0.05, lambda: host.change(A, request={"state": "done"}))
+    finish.start()
+    record = client.wait(host, A, "done")
+    finish.join()
+    assert record.request["state"] == "done"
+
+
+def test_a_failure_comes_with_its_cause_and_what_serves(host: FakeHost) -> None:
+    deploy.activate(host, host.ship(A))
+    with pytest.raises(PhaseError):
+        deploy.activate(host, host.ship(B, Behaviour(crashes=True, says=("ImportError: x",))))
+    with pytest.raises(SlipwayError) as raised:
+        client.wait(host, B, "live")
+    told = str(raised.value)
+    assert told.startswith(f"release {B} failed in probe: it crashed")
+    assert "ImportError: x" in told
+    assert told.endswith(f"{A} is live and never stopped serving.")
+
+
+def test_a_failure_on_an_empty_host_says_that_nothing_is_live(host: FakeHost) -> None:
+    host.ship(A, request={"state": "failed"}, cause="start: no")
+    with pytest.raises(SlipwayError, match=r"no release is live\.$"):
+        client.wait(host, A, "live")
+
+
+def test_an_engine_that_died_is_told_with_what_it_said_last(host: FakeHost) -> None:
+    host.ship(A, Behaviour(says=("Killed",)), request={"state": "running"}, phase="probe")
+    with pytest.raises(SlipwayError, match=r"ended in phase probe without a result.*\n  Killed"):
+        client.wait(host, A, "live")
+
+
+def test_an_engine_that_ends_between_two_looks_has_its_result_read(
+    host: FakeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host.ship(A, request={"state": "running"})
+    look = host.systemd.state
+
+    def ends_meanwhile(unit: str) -> object:
+        state = look(unit)
+        host.change(A, request={"state": "done"})
+        return state
+
+    monkeypatch.setattr(host.systemd, "state", ends_meanwhile)
+    assert client.wait(host, A, "done").request["state"] == "done"
+
+
+def test_the_summary_is_one_line_with_the_seconds_of_each_phase(host: FakeHost) -> None:
+    record = deploy.activate(host, host.ship(A))
+    told = client.summary(record)
+    assert told.startswith(f"{A} is live (migrate 0.")
+    assert "\n" not in told
+    record.phases = []
+    assert client.summary(record) == f"{A} is live"

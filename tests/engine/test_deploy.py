@@ -1,0 +1,163 @@
+"""Activations that go well."""
+
+import re
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from slipway import deploy, traffic
+from slipway.releases import Record
+from tests.engine.fakes import Behaviour, FakeHost
+from tests.engine.names import A, B
+
+
+def names(record: Record) -> list[str]:
+    return [phase["name"] for phase in record.phases]
+
+
+def test_the_first_release_becomes_live(host: FakeHost) -> None:
+    host.ship(A)
+    record = deploy.activate(host, A)
+    assert host.releases.current() == A
+    assert [host.releases.slice(name) for name in ("live", "canary")] == [A, A]
+    assert host.systemd.running() == {A}
+    assert host.front.answered_by == [A]
+    assert (record.state, record.healthy, record.phase, record.previous) == ("live", True, None, None)
+    assert record.request["state"] == "done"
+    assert names(record) == [phase.name for phase in (*deploy.UNDOABLE, *deploy.TIDYING)]
+    assert host.releases.record(A) == record
+
+
+def test_the_second_release_replaces_the_first(host: FakeHost) -> None:
+    for release in (A, B):
+        deploy.activate(host, host.ship(release))
+    assert host.releases.current() == host.releases.slice("live") == host.releases.slice("canary") == B
+    assert host.systemd.running() == {B}
+    old = host.releases.record(A)
+    assert (old.state, old.healthy) == ("retired", True)
+    assert old.retired_at
+    assert host.releases.record(B).previous == A
+
+
+def test_the_socket_starts_before_its_service(host: FakeHost) -> None:
+    deploy.activate(host, host.ship(A))
+    assert host.systemd.calls == [f"start app@{A}.socket", f"start app@{A}.service"]
+
+
+def test_the_old_release_stops_only_after_cutover_and_the_drain_time(
+    host: FakeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deploy.activate(host, host.ship(A))
+    monkeypatch.setattr(traffic, "DRAIN_SECONDS", 0.2)
+    flipped: list[float] = []
+
+    def point(*given: Any) -> bool:
+        flipped.append(time.monotonic())
+        return traffic.point(*given)
+
+    monkeypatch.setattr(deploy, "point", point)
+    deploy.activate(host, host.ship(B))
+    stopped = host.systemd.at[host.systemd.calls.index(f"stop app@{A}.service")]
+    assert len(flipped) == 1
+    assert 0.2 <= stopped - flipped[0] < 1
+
+
+def test_the_drain_time_covers_what_nginx_keeps_alive() -> None:
+    # keepalive_time and keepalive_timeout are one second each; `fast` patches the module, not the source.
+    source = Path(traffic.__file__).read_text()
+    upstream = (Path(traffic.__file__).parents[1] / "nginx/upstream.conf").read_text()
+    kept = sum(int(found) for found in re.findall(r"keepalive_(?:time|timeout) (\d+)s;", upstream))
+    drain = re.search(r"^DRAIN_SECONDS = ([0-9.]+)$", source, re.MULTILINE)
+    assert drain
+    assert kept == 2
+    assert float(drain[1]) > kept
+
+
+def test_the_old_release_stops_only_when_its_queue_was_seen_empty_twice(
+    host: FakeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deploy.activate(host, host.ship(A))
+    looks = iter([3, 0, 1, 0, 0])
+    monkeypatch.setattr(traffic, "waiting", lambda _path: next(looks))
+    deploy.activate(host, host.ship(B))
+    assert next(looks, None) is None
+    assert host.systemd.running() == {B}
+
+
+def test_a_queue_that_never_empties_holds_the_deploy_no_longer_than_a_request_may_take(
+    host: FakeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deploy.activate(host, host.ship(A))
+    monkeypatch.setattr(traffic, "waiting", lambda _path: 7)
+    began = time.monotonic()
+    deploy.activate(host, host.ship(B))
+    assert 0.3 <= time.monotonic() - began < 1.5
+    assert host.systemd.running() == {B}
+
+
+def test_the_deploy_does_not_wait_for_the_old_ones_streams_to_end(host: FakeHost) -> None:
+    for release in (A, B):
+        deploy.activate(host, host.ship(release))
+    assert host.systemd.unwaited == [f"stop app@{A}.service", f"stop app@{A}.socket"]
+
+
+def test_it_waits_for_a_release_that_warms_up(host: FakeHost) -> None:
+    deploy.activate(host, host.ship(A, Behaviour(not_ready_for=3)))
+    assert host.releases.current() == A
+
+
+def test_migrations_run_before_the_release_starts(host: FakeHost) -> None:
+    host.ship(A)
+    host.has_migrations(A)
+    deploy.activate(host, A)
+    assert host.systemd.calls[:2] == [f"start migrate@{A}.service", f"start app@{A}.socket"]
+
+
+def test_a_rollback_runs_no_migrations(host: FakeHost) -> None:
+    host.ship(A, request={"kind": "rollback"})
+    host.has_migrations(A)
+    deploy.activate(host, A)
+    assert not [call for call in host.systemd.calls if "migrate" in call]
+
+
+def test_what_is_live_already_is_left_alone(host: FakeHost) -> None:
+    deploy.activate(host, host.ship(A))
+    host.change(A, request={"state": "requested", "kind": "deploy"})
+    calls = list(host.systemd.calls)
+    record = deploy.activate(host, A)
+    assert host.systemd.calls == calls
+    assert record.request["state"] == host.releases.record(A).request["state"] == "done"
+
+
+@pytest.mark.parametrize("path", [None, "/no-such-path"])
+def test_an_app_that_does_not_tell_its_version_is_not_asked_to(host: FakeHost, path: str | None) -> None:
+    host.config = replace(host.config, version_path=path)
+    deploy.activate(host, host.ship(A, Behaviour(tells=B)))
+    assert host.releases.current() == A
+
+
+def test_an_old_release_that_does_not_stop_is_a_warning(host: FakeHost) -> None:
+    deploy.activate(host, host.ship(A))
+    host.systemd.stop_says = "Access denied"
+    record = deploy.activate(host, host.ship(B))
+    assert record.state == "live"
+    assert [warning for warning in record.warnings if "did not stop: Access denied" in warning]
+    assert host.releases.record(A).state == "retired"
+
+
+def test_a_failure_while_tidying_does_not_take_the_release_back(
+    host: FakeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deploy.activate(host, host.ship(A))
+
+    def no_disk(*_given: object, **_more: object) -> None:
+        raise OSError("Input/output error")
+
+    monkeypatch.setattr("slipway.prune.prune", no_disk)
+    record = deploy.activate(host, host.ship(B))
+    assert host.releases.current() == B
+    assert record.request["state"] == "done"
+    assert record.warnings == ["prune: Input/output error"]

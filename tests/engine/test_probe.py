@@ -1,0 +1,154 @@
+"""Asking over HTTP, and looking at queues: the real thing."""
+
+import http.server
+import shutil
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from slipway.probe import Answer, Front, ask_socket, waiting
+from tests.engine.fakes import FakeHost
+from tests.engine.names import A
+
+
+def serve_once(path: Path, answer: bytes, pause: float = 0, parts: int = 1) -> threading.Thread:
+    """A server that says the same bytes `parts` times to its first caller."""
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(path))
+    listener.listen()
+
+    def run() -> None:
+        with closing(listener):
+            connection, _ = listener.accept()
+            with closing(connection):
+                connection.recv(4096)
+                for _ in range(parts):
+                    try:
+                        connection.sendall(answer)
+                    except OSError:
+                        return
+                    time.sleep(pause)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    return thread
+
+
+@pytest.mark.parametrize(("status", "good"), [(200, True), (204, True), (199, False), (301, False), (503, False)])
+def test_only_success_is_good(status: int, good: bool) -> None:
+    assert Answer(status).good is good
+
+
+def test_an_answer_reads_as_its_status_and_body_or_why_there_is_none() -> None:
+    assert str(Answer(503, "warming up")) == "503 warming up"
+    assert str(Answer(error="no answer within 5 s")) == "no answer within 5 s"
+    assert len(str(Answer(500, "x" * 9999))) < 600
+
+
+@pytest.mark.parametrize(
+    ("body", "value"),
+    [('{"release": "r"}', "r"), ('{"release": 7}', None), ("{}", None), ("[]", None), ("null", None), ("<html>", None)],
+)
+def test_a_field_of_a_body_that_has_none_is_none(body: str, value: str | None) -> None:
+    assert Answer(200, body).field("release") == value
+
+
+def test_a_socket_is_asked(host: FakeHost) -> None:
+    host.systemd.start(f"app@{A}.service")
+    answer = ask_socket(host.releases.socket(A), "/version", "localhost")
+    assert (answer.good, answer.field("release")) == (True, A)
+
+
+def test_why_nothing_came_back_is_told(folder: Path) -> None:
+    assert str(ask_socket(folder / "none", "/", "localhost")).startswith("FileNotFoundError")
+    closed = socket.socket(socket.AF_UNIX)
+    closed.bind(str(folder / "closed"))
+    closed.close()
+    assert str(ask_socket(folder / "closed", "/", "localhost")).startswith("ConnectionRefusedError")
+
+
+@pytest.mark.parametrize("said", [b"", b"SSH-2.0-OpenSSH\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nshort"])
+def test_what_is_no_http_is_no_good_answer(folder: Path, said: bytes) -> None:
+    server = serve_once(folder / "s", said)
+    answer = ask_socket(folder / "s", "/", "localhost", timeout=1)
+    server.join()
+    assert answer.error or answer.body == "short"
+
+
+def test_silence_ends_after_the_timeout(folder: Path) -> None:
+    with closing(socket.socket(socket.AF_UNIX)) as listener:
+        listener.bind(str(folder / "s"))
+        listener.listen()
+        began = time.monotonic()
+        assert str(ask_socket(folder / "s", "/", "localhost", timeout=0.1)) == "no answer within 0.1 s"
+    assert time.monotonic() - began < 1
+
+
+def test_a_stream_that_never_ends_is_no_answer(folder: Path) -> None:
+    chunk = b"HTTP/1.1 200 OK\r\n\r\n"
+    server = serve_once(folder / "s", chunk, pause=0.02, parts=100)
+    began = time.monotonic()
+    answer = ask_socket(folder / "s", "/events", "localhost", timeout=0.1)
+    assert str(answer) == "no answer within 0.1 s"
+    assert time.monotonic() - began < 1
+    server.join()
+
+
+def test_a_large_body_is_cut(folder: Path) -> None:
+    server = serve_once(folder / "s", b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 200000)
+    answer = ask_socket(folder / "s", "/", "localhost")
+    server.join()
+    assert answer.good
+    assert 0 < len(answer.body) < 200000
+
+
+@pytest.fixture
+def nginx() -> Iterator[str]:
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200 if self.headers["Host"] == "app.example" else 421)
+            self.end_headers()
+
+        def log_message(self, *_arguments: object) -> None:
+            pass
+
+    server = http.server.HTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_the_front_is_asked_by_the_sites_name(nginx: str) -> None:
+    assert Front().ask(nginx, "/readyz", "app.example").status == 200
+    assert Front().ask(nginx, "/readyz", "other.example").status == 421
+
+
+def test_a_front_that_is_down_is_told() -> None:
+    assert "ConnectionRefusedError" in str(Front().ask("http://127.0.0.1:1", "/", "app.example"))
+    assert "ConnectionRefusedError" in str(Front().ask("https://127.0.0.1:1", "/", "app.example"))
+
+
+@pytest.mark.skipif(not shutil.which("ss"), reason="ss (iproute2) is not installed")
+def test_connections_that_nobody_took_are_counted_in_their_own_sockets_queue(folder: Path) -> None:
+    with closing(socket.socket(socket.AF_UNIX)) as listener, closing(socket.socket(socket.AF_UNIX)) as other:
+        for each, name in ((listener, "a.sock"), (other, "b.sock")):
+            each.bind(str(folder / name))
+            each.listen()
+        assert waiting(folder / "a.sock") == 0
+        clients = [socket.socket(socket.AF_UNIX) for _ in range(3)]
+        for client in clients:
+            client.connect(str(folder / "a.sock"))
+        assert (waiting(folder / "a.sock"), waiting(folder / "b.sock")) == (3, 0)
+        listener.accept()[0].close()
+        assert waiting(folder / "a.sock") == 2
+        for client in clients:
+            client.close()
+    assert waiting(folder / "none.sock") == 0

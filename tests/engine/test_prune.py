@@ -1,0 +1,134 @@
+"""Which releases go, and which never do."""
+
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from slipway import deploy
+from slipway.prune import prune
+from slipway.releases import remove_tree
+from tests.engine.fakes import FakeHost
+from tests.engine.names import A, B, C, D, E
+
+ALL = (A, B, C, D, E)
+
+
+def here(host: FakeHost) -> list[str]:
+    return sorted(path.name for path in host.releases.folder.iterdir() if path.is_dir())
+
+
+@pytest.fixture
+def five(host: FakeHost) -> FakeHost:
+    """E is live, D its rollback target."""
+    for release in ALL:
+        deploy.activate(host, host.ship(release))
+    return host
+
+
+@pytest.mark.parametrize(
+    ("keep", "left"), [(9, [*ALL]), (5, [*ALL]), (4, [B, C, D, E]), (3, [C, D, E]), (2, [D, E]), (1, [D, E])]
+)
+def test_the_newest_stay_and_never_fewer_than_live_and_its_rollback_target(
+    five: FakeHost, keep: int, left: list[str]
+) -> None:
+    five.config = replace(five.config, keep=keep)
+    prune(five)
+    assert here(five) == left
+    assert [record.release for record in five.releases.all()] == sorted(left, reverse=True)
+    assert not [name for name in ALL if name not in left and (five.releases.folder / f"{name}.json").exists()]
+
+
+def test_the_live_release_stays_even_if_it_is_the_oldest(five: FakeHost) -> None:
+    for link in ("live", "canary"):
+        five.releases.set_slice(link, A)
+    five.releases.set_current(A)
+    assert A not in five.releases.prunable(1, set())
+
+
+def test_what_a_slice_points_at_stays(five: FakeHost) -> None:
+    five.releases.set_slice("canary", A)
+    assert five.releases.prunable(1, set()) == [B, C]
+
+
+def test_what_runs_stays(five: FakeHost) -> None:
+    five.config = replace(five.config, keep=1)
+    five.systemd.states[f"app@{B}.service"] = "deactivating"
+    prune(five)
+    assert here(five) == [B, D, E]
+
+
+def test_what_is_in_use_stays(five: FakeHost) -> None:
+    five.config = replace(five.config, keep=1)
+    prune(five, in_use={A})
+    assert here(five) == [A, D, E]
+
+
+def test_every_activation_prunes(host: FakeHost) -> None:
+    host.config = replace(host.config, keep=3)
+    for release in ALL:
+        deploy.activate(host, host.ship(release))
+    assert here(host) == [C, D, E]
+
+
+def test_one_that_is_half_removed_is_listed_as_failed(five: FakeHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    def killed(_path: Path) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("slipway.releases.remove_tree", killed)
+        with pytest.raises(KeyboardInterrupt):
+            five.releases.remove(D)
+    record = {record.release: record for record in five.releases.all()}[D]
+    assert (record.state, record.healthy) == ("failed", False)
+    assert five.releases.rollback_target() is None
+    five.config = replace(five.config, keep=1)
+    prune(five)
+    assert here(five) == [E]
+
+
+def as_nobody(do: Callable[[], None]) -> bool:
+    """Run in a child without root's rights, which would not be kept out of anything. Returns whether it went well."""
+    child = os.fork()
+    if child == 0:
+        try:
+            if os.geteuid() == 0:
+                os.setgid(65534)
+                os.setuid(65534)
+            do()
+            os._exit(0)
+        finally:
+            os._exit(1)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
+def test_an_images_read_only_folders_do_not_keep_it_from_being_removed(folder: Path) -> None:
+    folder.chmod(0o777)
+
+    def make_and_remove() -> None:
+        tree = folder / "tree"
+        below = tree / "a/b"
+        below.mkdir(parents=True)
+        (below / "file").write_text("x")
+        for each, mode in ((below, 0o500), (tree / "a", 0o000), (tree, 0o500)):
+            each.chmod(mode)
+        remove_tree(tree)
+
+    assert as_nobody(make_and_remove)
+    assert not (folder / "tree").exists()
+
+
+def test_removing_follows_no_link(folder: Path) -> None:
+    outside = folder / "outside"
+    outside.mkdir(mode=0o500)
+    (folder / "tree").mkdir()
+    (folder / "tree/link").symlink_to(outside)
+    (folder / "link").symlink_to(outside)
+    remove_tree(folder / "tree")
+    remove_tree(folder / "link")
+    remove_tree(folder / "nothing")
+    assert [path.name for path in folder.iterdir()] == ["outside"]
+    assert outside.stat().st_mode & 0o777 == 0o500

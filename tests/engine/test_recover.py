@@ -1,0 +1,142 @@
+"""Making everything agree with what is live."""
+
+import pytest
+
+from slipway import deploy
+from slipway.errors import SlipwayError
+from slipway.recover import recover
+from tests.engine.fakes import Behaviour, FakeHost
+from tests.engine.names import A, B, C
+
+
+@pytest.fixture
+def live(host: FakeHost) -> FakeHost:
+    deploy.activate(host, host.ship(A))
+    host.systemd.calls.clear()
+    return host
+
+
+def reboot(host: FakeHost) -> None:
+    host.systemd.close()
+    host.systemd.states.clear()
+
+
+def test_there_is_nothing_to_mend_on_a_healthy_host(live: FakeHost) -> None:
+    assert recover(live) == []
+    assert live.systemd.calls == []
+
+
+def test_there_is_nothing_to_mend_on_an_empty_host(host: FakeHost) -> None:
+    assert recover(host) == []
+
+
+def test_at_boot_the_socket_starts_before_the_service_and_neither_is_waited_for(live: FakeHost) -> None:
+    reboot(live)
+    assert recover(live, boot=True) == [f"started app@{A}.service"]
+    expected = [f"start app@{A}.socket", f"start app@{A}.service"]
+    assert live.systemd.calls == live.systemd.unwaited == expected
+    assert live.front.ask("", "/readyz", "").good
+
+
+def test_without_boot_it_waits_for_what_it_starts(live: FakeHost) -> None:
+    reboot(live)
+    recover(live)
+    assert live.systemd.unwaited == []
+    assert live.systemd.running() == {A}
+
+
+def test_a_live_release_that_crashes_is_started_again(live: FakeHost) -> None:
+    live.systemd.states[f"app@{A}.service"] = "failed"
+    assert recover(live) == [f"started app@{A}.service"]
+
+
+def test_slices_that_point_elsewhere_are_pointed_back_before_the_other_is_stopped(live: FakeHost) -> None:
+    live.ship(B)
+    live.systemd.start(f"app@{B}.socket", f"app@{B}.service")
+    live.releases.set_slice("canary", B)
+    slices: list[str | None] = []
+    live.systemd.before_call = lambda _call: slices.append(live.releases.slice("canary"))
+    assert recover(live) == [f"pointed all traffic at {A}", f"stopped app@{B}"]
+    assert slices == [A, A]
+    assert live.systemd.running() == {A}
+
+
+def test_a_slice_that_is_lost_is_made_again(live: FakeHost) -> None:
+    live.releases.clear_slice("live")
+    assert recover(live) == [f"pointed all traffic at {A}"]
+    assert live.releases.slice("live") == A
+
+
+def test_instances_are_stopped_where_nothing_is_live(host: FakeHost) -> None:
+    host.ship(A)
+    host.systemd.start(f"app@{A}.socket", f"app@{A}.service")
+    host.releases.set_slice("live", A)
+    assert recover(host) == ["pointed all traffic at nothing", f"stopped app@{A}"]
+    assert host.systemd.running() == set()
+
+
+def test_a_socket_alone_is_a_leftover_too(live: FakeHost) -> None:
+    live.systemd.start(f"app@{B}.socket")
+    assert recover(live) == [f"stopped app@{B}"]
+
+
+def test_one_that_finishes_its_last_answers_is_let_be(live: FakeHost) -> None:
+    live.systemd.states[f"app@{B}.service"] = "deactivating"
+    assert recover(live) == []
+    assert live.systemd.calls == []
+
+
+def test_one_that_finishes_its_last_answers_is_waited_for_before_it_starts_again(live: FakeHost) -> None:
+    live.systemd.states[f"app@{B}.service"] = "deactivating"
+    recover(live, starting=B)
+    assert live.systemd.calls == [f"stop app@{B}.service", f"stop app@{B}.socket"]
+    assert live.systemd.unwaited == []
+
+
+def test_migrations_whose_engine_is_gone_are_stopped(live: FakeHost) -> None:
+    live.systemd.states[f"migrate@{B}.service"] = "activating"
+    assert recover(live) == [f"stopped migrate@{B}.service, whose engine was gone"]
+    assert live.systemd.calls == [f"stop migrate@{B}.service"]
+
+
+def test_a_live_release_without_files_is_said_and_the_rest_is_mended(live: FakeHost) -> None:
+    live.releases.path(A).rename(live.releases.folder / "gone")
+    live.systemd.start(f"app@{B}.socket")
+    with pytest.raises(SlipwayError, match="has no files any more: deploy another release"):
+        recover(live)
+    assert B not in live.systemd.running()
+
+
+@pytest.mark.parametrize("broken", ["files", "start"])
+def test_a_live_release_that_cannot_be_brought_back_does_not_stop_the_deploy_that_replaces_it(
+    live: FakeHost, broken: str
+) -> None:
+    reboot(live)
+    if broken == "files":
+        live.releases.path(A).rename(live.releases.folder / "gone")
+    else:
+        live.systemd.behaviours[A] = Behaviour(refuses_to_start="status=243/CREDENTIALS")
+    deploy.activate(live, live.ship(B))
+    assert live.releases.current() == live.releases.slice("live") == B
+
+
+def test_a_live_release_that_cannot_start_is_an_error_when_it_is_the_one_asked_for(live: FakeHost) -> None:
+    reboot(live)
+    live.systemd.behaviours[A] = Behaviour(refuses_to_start="status=243/CREDENTIALS")
+    with pytest.raises(SlipwayError, match="243/CREDENTIALS"):
+        deploy.activate(live, A)
+
+
+def test_a_damaged_record_does_not_keep_it_from_mending(live: FakeHost) -> None:
+    live.ship(B)
+    (live.releases.folder / f"{B}.json").write_text("{")
+    live.releases.clear_slice("canary")
+    assert recover(live) == [f"pointed all traffic at {A}"]
+
+
+def test_one_that_is_not_live_any_more_is_recorded_as_retired(live: FakeHost) -> None:
+    live.ship(C, state="live", healthy=True)
+    recover(live)
+    record = live.releases.record(C)
+    assert (record.state, record.healthy) == ("retired", True)
+    assert record.retired_at

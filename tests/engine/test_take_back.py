@@ -1,0 +1,179 @@
+"""Activations that fail: whatever was begun is taken back, and the old release never stops serving."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from slipway import deploy
+from slipway.errors import PhaseError
+from tests.engine.fakes import Behaviour, FakeHost
+from tests.engine.names import A, B
+
+FAILURES = {
+    "migrate": Behaviour(migration="fails", says=("relation does not exist",)),
+    "start": Behaviour(refuses_to_start="Job failed\nSee systemctl status", says=("No module named app",)),
+    "crash": Behaviour(crashes=True, says=("ImportError: x",)),
+    "never ready": Behaviour(not_ready_for=10**9, says=("waiting for the database",)),
+    "never answers": Behaviour(answers=False, says=("a bound address",)),
+    "other version": Behaviour(tells=A, says=("started",)),
+    "broken under traffic": Behaviour(broken_when_live=True, says=("KeyError: 'user'",)),
+}
+CAUSES = {
+    "migrate": "migrate: the migrations failed (Job failed)",
+    "start": "start: it did not start (Job failed)",
+    "crash": "probe: it crashed while starting (exit status 3)",
+    "never ready": 'probe: it was not ready within 0.3 s; GET /readyz said last: 503 {"error": "warming up"}',
+    "never answers": "probe: it was not ready within 0.3 s; GET /readyz said last: no answer within",
+    "other version": f"probe: it says that it is release '{A}', not {B}: its `release` must be $SLIPWAY_RELEASE",
+    "broken under traffic": "probe-front: through nginx, GET /readyz of localhost said: 500",
+}
+
+
+@pytest.fixture
+def live(host: FakeHost) -> Iterator[FakeHost]:
+    """A host on which A is live; at the end A must never have been stopped."""
+    deploy.activate(host, host.ship(A))
+    yield host
+    assert not [call for call in host.systemd.calls if call.startswith("stop") and A in call]
+    assert host.releases.current() == host.releases.slice("live") == host.releases.slice("canary") == A
+    assert host.systemd.running() == {A}
+    assert host.front.ask("", "/readyz", "").good
+
+
+@pytest.mark.parametrize("failure", FAILURES)
+def test_a_broken_release_is_taken_back_with_its_cause(live: FakeHost, failure: str) -> None:
+    live.ship(B, FAILURES[failure])
+    live.has_migrations(B)
+    with pytest.raises(PhaseError) as raised:
+        deploy.activate(live, B)
+    record = live.releases.record(B)
+    assert record.cause
+    assert record.cause.startswith(CAUSES[failure])
+    assert record.cause.endswith(f"  {FAILURES[failure].says[-1]}")
+    assert record.cause.endswith(str(raised.value))
+    assert (record.state, record.healthy, record.phase) == ("failed", False, None)
+    assert record.request["state"] == "failed"
+    assert live.releases.rollback_target() is None
+
+
+@pytest.mark.parametrize("failure", FAILURES)
+def test_the_first_release_ever_leaves_nothing_behind_when_it_fails(host: FakeHost, failure: str) -> None:
+    host.ship(B, FAILURES[failure])
+    host.has_migrations(B)
+    with pytest.raises(PhaseError):
+        deploy.activate(host, B)
+    assert host.releases.current() is host.releases.slice("live") is host.releases.slice("canary") is None
+    assert host.systemd.running() == set()
+
+
+def test_phases_are_taken_back_in_reverse_order(live: FakeHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[str] = []
+
+    def watched(phase: deploy.Phase) -> deploy.Phase:
+        def undo(run: deploy.Activation) -> None:
+            done.append(phase.name)
+            if phase.undo:
+                phase.undo(run)
+
+        return deploy.Phase(phase.name, phase.do, undo)
+
+    def fail(_run: deploy.Activation) -> None:
+        raise PhaseError("no")
+
+    phases = [watched(phase) for phase in deploy.UNDOABLE]
+    monkeypatch.setattr(deploy, "UNDOABLE", (*phases, deploy.Phase("after", fail)))
+    with pytest.raises(PhaseError):
+        deploy.activate(live, live.ship(B))
+    assert done == [phase.name for phase in reversed(phases)]
+
+
+def test_traffic_is_back_before_the_new_release_stops(live: FakeHost) -> None:
+    pointed: dict[str, str | None] = {}
+    live.systemd.before_call = lambda call: pointed.update({call: live.releases.slice("live")})
+    with pytest.raises(PhaseError):
+        deploy.activate(live, live.ship(B, FAILURES["broken under traffic"]))
+    assert pointed[f"stop app@{B}.service"] == A
+
+
+def test_an_undo_that_fails_does_not_keep_the_others_from_running(
+    live: FakeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_drain(*_given: object, **_more: object) -> None:
+        raise OSError("ss is not here")
+
+    monkeypatch.setattr(deploy, "drain", no_drain)
+    with pytest.raises(PhaseError):
+        deploy.activate(live, live.ship(B, FAILURES["broken under traffic"]))
+    assert live.releases.record(B).warnings == ["undo cutover: ss is not here"]
+
+
+def test_a_release_that_takes_no_connection_is_told_how(live: FakeHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deploy, "waiting", lambda _path: 1)
+    with pytest.raises(PhaseError, match="LISTEN_FDS"):
+        deploy.activate(live, live.ship(B, Behaviour(answers=False)))
+
+
+def test_migrations_that_outlive_the_deploy_are_stopped(live: FakeHost) -> None:
+    live.ship(B, Behaviour(migration="hangs"))
+    live.has_migrations(B)
+    with pytest.raises(PhaseError):
+        deploy.activate(live, B)
+    assert live.systemd.loaded("migrate@*.service") == []
+
+
+def test_a_full_disk_takes_the_release_back(live: FakeHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    live.ship(B)
+    full = OSError(28, "No space left on device")
+
+    def no_space(*_given: object) -> None:
+        raise full
+
+    def start(run: deploy.Activation) -> None:
+        deploy.start(run)
+        monkeypatch.setattr("slipway.releases.write_atomically", no_space)
+
+    phases = [deploy.Phase("start", start, deploy.stop) if p.name == "start" else p for p in deploy.UNDOABLE]
+    monkeypatch.setattr(deploy, "UNDOABLE", tuple(phases))
+    with pytest.raises(OSError, match="No space left"):
+        deploy.activate(live, B)
+
+
+def test_a_journal_that_died_does_not_keep_it_from_being_taken_back(
+    live: FakeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_reader(*_given: object, **_more: object) -> None:
+        raise BrokenPipeError
+
+    live.ship(B, FAILURES["broken under traffic"])
+    monkeypatch.setattr("builtins.print", no_reader)
+    with pytest.raises(PhaseError):
+        deploy.activate(live, B)
+
+
+def test_the_failed_release_stays_so_that_its_cause_can_be_read(host: FakeHost) -> None:
+    host.config = replace(host.config, keep=1)
+    deploy.activate(host, host.ship(A))
+    with pytest.raises(PhaseError):
+        deploy.activate(host, host.ship(B, FAILURES["start"]))
+    assert [record.release for record in host.releases.all()] == [B, A]
+    assert host.releases.record(B).cause
+
+
+def test_a_release_that_fails_on_its_way_back_is_no_target_any_more(host: FakeHost) -> None:
+    for release in (A, B):
+        deploy.activate(host, host.ship(release))
+    assert host.releases.rollback_target() == A
+    host.systemd.behaviours[A] = FAILURES["crash"]
+    with pytest.raises(PhaseError):
+        deploy.activate(host, A)
+    assert host.releases.rollback_target() is None
+
+
+def test_the_next_release_goes_live_after_a_failed_one(host: FakeHost) -> None:
+    with pytest.raises(PhaseError):
+        deploy.activate(host, host.ship(A, FAILURES["crash"]))
+    host.systemd.behaviours[A] = Behaviour()
+    deploy.activate(host, A)
+    assert host.releases.record(A).cause is None
+    assert host.releases.current() == A
