@@ -52,9 +52,14 @@ class Database:
             yield session
 
     @asynccontextmanager
-    async def write(self) -> AsyncIterator[AsyncSession]:
-        """Open a session that commits at the end, or takes everything back if an exception leaves the block."""
-        async with AsyncSession(self.writer, expire_on_commit=False) as session, session.begin():
+    async def write(self, *, one_statement: bool = False) -> AsyncIterator[AsyncSession]:
+        """Open a session that commits at the end, or takes everything back if an exception leaves the block.
+
+        `one_statement` promises that the block makes a single statement. SQLite then needs no BEGIN and COMMIT around
+        it, and so is not locked for as long as this worker takes from one to the other, but only for the write itself.
+        """
+        engine = self.writer.execution_options(one_statement=one_statement)
+        async with AsyncSession(engine, expire_on_commit=False) as session, session.begin():
             yield session
 
     async def revision(self) -> str | None:
@@ -97,26 +102,15 @@ def _sqlite(url: str, connections: int, begin: str) -> AsyncEngine:
 
     @event.listens_for(engine.sync_engine, "begin")
     def start(connection: Connection) -> None:
-        connection.exec_driver_sql(begin)
+        if not connection.get_execution_options().get("one_statement"):
+            connection.exec_driver_sql(begin)
 
     return engine
 
 
-def database(request: Request) -> Database:
-    """Give a route the database of the worker that serves it."""
+def _database(request: Request) -> Database:
     return cast(Database, request.state.database)
 
 
-async def _read(database: Annotated[Database, Depends(database)]) -> AsyncIterator[AsyncSession]:
-    async with database.read() as session:
-        yield session
-
-
-async def _write(database: Annotated[Database, Depends(database)]) -> AsyncIterator[AsyncSession]:
-    async with database.write() as session:
-        yield session
-
-
-# "function" ends the session before the answer is sent: "201 Created" is said only once it is committed.
-Reading = Annotated[AsyncSession, Depends(_read, scope="function")]
-Writing = Annotated[AsyncSession, Depends(_write, scope="function")]
+WorkerDatabase = Annotated[Database, Depends(_database)]
+"""What a route takes to get the database of the worker that serves it."""

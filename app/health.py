@@ -1,14 +1,14 @@
 """What a deploy, a balancer and a person ask the service about itself."""
 
 import os
-from typing import Annotated, cast
+from typing import cast
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel
 from sqlalchemy.exc import SQLAlchemyError
 
 from app import schema
-from app.database import Database, database
+from app.database import WorkerDatabase
 from app.problems import documented, problem
 from app.settings import Settings
 
@@ -38,7 +38,7 @@ async def livez() -> Health:
 
 
 @router.get("/readyz", response_model=Health, responses=documented(503))
-async def readyz(database: Annotated[Database, Depends(database)]) -> Health | Response:
+async def readyz(database: WorkerDatabase) -> Health | Response:
     """Answer 200 if requests can be served: the database answers, and has this release's tables."""
     try:
         revision = await database.revision()

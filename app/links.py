@@ -12,7 +12,7 @@ from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
 from starlette.convertors import Convertor, register_url_convertor
 
-from app.database import Reading, Writing
+from app.database import Database, WorkerDatabase
 from app.models import Link
 from app.problems import documented
 
@@ -66,15 +66,15 @@ def new_slug() -> str:
 
 
 @router.post("/links", status_code=status.HTTP_201_CREATED, responses=documented(400, 422, 503))
-async def create(new: NewLink, session: Writing, response: Response) -> LinkOut:
+async def create(new: NewLink, database: WorkerDatabase, response: Response) -> LinkOut:
     """Make a short link."""
-    link = await insert(session, new.url)
+    link = await insert(database, new.url)
     response.headers["Location"] = f"/links/{link.slug}"
     log.info("link created", extra={"slug": link.slug})
     return LinkOut.model_validate(link)
 
 
-async def insert(session: Writing, url: str, attempts: int = 5) -> Link:
+async def insert(database: Database, url: str, attempts: int = 5) -> Link:
     """Store a link under a slug that is free.
 
     The database, not a look before, says whether it is free. Raises IntegrityError when `attempts` draws were all
@@ -83,7 +83,7 @@ async def insert(session: Writing, url: str, attempts: int = 5) -> Link:
     for left in reversed(range(attempts)):
         link = Link(slug=new_slug(), url=url, clicks=0)
         try:
-            async with session.begin_nested():
+            async with database.write(one_statement=True) as session:
                 session.add(link)
         except IntegrityError:
             if not left:
@@ -94,9 +94,10 @@ async def insert(session: Writing, url: str, attempts: int = 5) -> Link:
 
 
 @router.get("/links/{slug:slug}", responses=documented(404, 422, 503))
-async def show(slug: Slug, session: Reading) -> LinkOut:
+async def show(slug: Slug, database: WorkerDatabase) -> LinkOut:
     """Tell how often a link was followed."""
-    link = await session.scalar(select(Link).where(Link.slug == slug))
+    async with database.read() as session:
+        link = await session.scalar(select(Link).where(Link.slug == slug))
     if link is None:
         raise HTTPException(status.HTTP_404_NOT_FOUND, f"There is no link {slug}.")
     return LinkOut.model_validate(link)
@@ -108,13 +109,15 @@ async def show(slug: Slug, session: Reading) -> LinkOut:
     response_class=RedirectResponse,
     responses=documented(404, 422, 503),
 )
-async def follow(slug: Slug, session: Writing) -> RedirectResponse:
+async def follow(slug: Slug, database: WorkerDatabase) -> RedirectResponse:
     """Redirect to the URL of a link, and count it.
 
     The database adds the one, in a single statement. Reading the count, adding here and writing it back would lose
     clicks as soon as two workers do it at once; so would a counter in a module, of which every worker has its own.
     """
-    url = await session.scalar(update(Link).where(Link.slug == slug).values(clicks=Link.clicks + 1).returning(Link.url))
+    click = update(Link).where(Link.slug == slug).values(clicks=Link.clicks + 1).returning(Link.url)
+    async with database.write(one_statement=True) as session:
+        url = await session.scalar(click)
     if url is None:
         raise HTTPException(status.HTTP_404_NOT_FOUND, f"There is no link {slug}.")
     return RedirectResponse(url, headers={"Cache-Control": "no-store"})

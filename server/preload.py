@@ -32,7 +32,7 @@ class Watch:
         self._started: weakref.WeakKeyDictionary[threading.Thread, str] = weakref.WeakKeyDictionary()
         self._sockets: list[tuple[weakref.ref[socket.socket], str]] = []
         self._start = threading.Thread.start
-        threading.Thread.start = self._note_thread()  # type: ignore[method-assign]
+        threading.Thread.start = self._note_thread()  # type: ignore[method-assign,assignment]
         sys.addaudithook(self._note_socket)
 
     def _note_thread(self) -> Callable[[threading.Thread], None]:

@@ -12,10 +12,12 @@ import httpx
 import pytest
 from alembic.config import Config
 from alembic.script import ScriptDirectory
+from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 
 from app import links, schema
 from app.database import Database
+from app.models import Link
 from app.settings import Settings
 from tests.app.service import ROOT, migrate, running
 
@@ -25,6 +27,7 @@ def test_the_needed_migration_is_alembics_head() -> None:
     assert ScriptDirectory.from_config(config).get_heads() == [schema.HEAD]
 
 
+@pytest.mark.slow
 def test_two_releases_write_to_one_file_without_an_error(state: Path) -> None:
     """A cutover, from the file's side: both releases have it open, one after the other goes, all are written to."""
     with running(state, name="old", WEB_CONCURRENCY="2") as old:
@@ -83,6 +86,7 @@ def test_a_database_that_is_away_is_said_so(state: Path) -> None:
         assert "secret@" not in service.logged()
 
 
+@pytest.mark.slow
 def test_migrations_can_be_taken_back_and_match_the_models(state: Path) -> None:
     def alembic(*arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -104,12 +108,29 @@ def test_a_taken_slug_is_drawn_again(state: Path, monkeypatch: pytest.MonkeyPatc
 
     async def story() -> None:
         database = Database(Settings(state_directory=state))
-        for expected in ("aaaaaaaa", "bbbbbbbb"):
-            async with database.write() as session:
-                assert (await links.insert(session, "https://example.org/")).slug == expected
+        assert (await links.insert(database, "https://example.org/")).slug == "aaaaaaaa"
+        assert (await links.insert(database, "https://example.org/")).slug == "bbbbbbbb"
         with pytest.raises(IntegrityError):
-            async with database.write() as session:
-                await links.insert(session, "https://example.org/")
+            await links.insert(database, "https://example.org/")
         await database.close()
 
     asyncio.run(story())
+
+
+def test_a_transaction_is_all_or_nothing(state: Path) -> None:
+    migrate(state)
+
+    async def story() -> int | None:
+        database = Database(Settings(state_directory=state))
+        with pytest.raises(ZeroDivisionError):  # noqa: PT012
+            async with database.write() as session:
+                for slug in ("aaaaaaaa", "bbbbbbbb"):
+                    session.add(Link(slug=slug, url="https://example.org/"))
+                    await session.flush()
+                raise ZeroDivisionError
+        async with database.read() as session:
+            count = await session.scalar(select(func.count()).select_from(Link))
+        await database.close()
+        return count
+
+    assert asyncio.run(story()) == 0

@@ -5,9 +5,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.app.service import ROOT, running
 
 
+@pytest.mark.slow
 def test_the_service_keeps_every_promise_of_its_schema(state: Path) -> None:
     with running(state, WEB_CONCURRENCY="2") as service:
         done = subprocess.run(

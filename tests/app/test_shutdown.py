@@ -55,5 +55,5 @@ def test_every_client_gets_its_end(command: tuple[str, ...], state: Path) -> Non
     assert seen["events ended"] - asked < 3, "a stream ends at once, it does not hold the old release"
     assert (seen["echo"], seen["ws"]) == ("hello", 1012)
     assert seen["ws ended"] - asked < 3
-    assert stopped < 4
+    assert stopped < 8
     assert "Traceback" not in service.logged()
