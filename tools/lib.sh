@@ -14,6 +14,8 @@ docker_client=/usr/bin/docker
 
 export DOCKER_BUILDKIT=1            # build secrets; the default only since Docker 23
 export UV_PYTHON_DOWNLOADS=never    # Debian's Python, nothing from GitHub
+# What this machine trusts: Debian's CAs and those a company or a sandbox added, which pip and uv would leave out.
+export UV_SYSTEM_CERTS=true PIP_CERT=${PIP_CERT:-/etc/ssl/certs/ca-certificates.crt} PIP_DISABLE_PIP_VERSION_CHECK=1
 export PATH=$root/tools/.venv/bin:$cache/bin:$PATH:/usr/sbin:/sbin
 unset VIRTUAL_ENV                   # uv would warn about somebody else's
 
@@ -46,7 +48,7 @@ quietly() {
     }
 }
 
-docker() { "$docker_client" "$@"; }
+docker() { command "$docker_client" "$@"; }
 
 # extra_ca: prints the path of the machine's own extra CAs as one PEM file, nothing if there are none.
 # Builds and test hosts have to trust what this machine trusts (a company's proxy, say).

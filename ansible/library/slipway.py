@@ -74,11 +74,13 @@ def main() -> None:
         [ENGINE, *command], data=None if manifest is None else json.dumps(manifest), binary_data=True
     )
     if status:
-        module.fail_json(msg=err.strip() or out.strip() or f"slipway {command[0]} ended with status {status}", rc=status)
+        module.fail_json(
+            msg=err.strip() or out.strip() or f"slipway {command[0]} ended with status {status}", rc=status
+        )
     module.exit_json(changed=command[0] not in _CHANGES_NOTHING, answer=_parsed(out), msg=(err or out).strip())
 
 
-def _parsed(text: str) -> Any:  # noqa: ANN401 - JSON is anything
+def _parsed(text: str) -> Any:
     try:
         return json.loads(text)
     except ValueError:

@@ -246,7 +246,7 @@ def _extract(stream: IO[bytes], tree: Path) -> tuple[int, int]:
                 links.add(name)
             # Whoever unpacks it must be able to read it again, and nobody runs it as somebody else.
             member.mode = member.mode & 0o755 | (0o700 if member.isdir() else 0o600)
-            archive.extract(member, tree, set_attrs=not member.isdir(), filter="fully_trusted")
+            archive.extract(member, tree, set_attrs=member.isreg(), filter="fully_trusted")
             if member.isdir():
                 directories.append(member)
             size += member.size if member.isreg() else 0
@@ -313,7 +313,9 @@ def read_procfile(image: Image, tree: Path) -> dict[str, str]:
             continue
         match = _PROCFILE_LINE.match(text)
         if not match:
-            raise ImageError(f"{image.workdir}/Procfile of {image.name!r}, line {number}: {text!r} is not `name: command`.")
+            raise ImageError(
+                f"{image.workdir}/Procfile of {image.name!r}, line {number}: {text!r} is not `name: command`."
+            )
         name, command = match.groups()
         if name in processes:
             raise ImageError(f"{image.workdir}/Procfile of {image.name!r}, line {number}: {name!r} comes twice.")
@@ -335,7 +337,7 @@ def resolve(tree: Path, path: str) -> Path | None:
             links += 1
             if links > 40:
                 return None
-            target = PurePosixPath(os.readlink(here))
+            target = PurePosixPath(here.readlink())
             if target.is_absolute():
                 inside = PurePosixPath("/")
                 pending = list(target.parts[1:]) + pending

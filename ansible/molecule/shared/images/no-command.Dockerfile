@@ -1,0 +1,4 @@
+# Nothing says what is to run.
+FROM slipway-app:molecule-first
+ENTRYPOINT []
+CMD []

@@ -1,0 +1,3 @@
+FROM scratch
+COPY no-shell.Dockerfile /app
+CMD ["/app"]

@@ -1,0 +1,3 @@
+# Of a commit that the second one contains.
+FROM slipway-app:molecule-first
+LABEL org.opencontainers.image.revision=28c620f175fbedb6df0009a27bdecbb7f6ac1a54

@@ -1,0 +1,98 @@
+"""What the tests of a host need: who may log in to it, what it answers, and its journal when a test fails."""
+
+import http.client
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import testinfra
+
+NAME = f"molecule-{os.environ['MOLECULE_SCENARIO_NAME']}"
+CACHE = Path(__file__).resolve().parents[4] / ".cache" / "hosts" / NAME
+DOCKER = "/usr/bin/docker" if os.access("/usr/bin/docker", os.X_OK) else shutil.which("docker") or "docker"
+
+
+@dataclass
+class Answer:
+    """What nginx answered to a client outside."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+@pytest.fixture(scope="session")
+def name() -> str:
+    """The host's name."""
+    return NAME
+
+
+@pytest.fixture(scope="session")
+def deployer() -> Any:
+    """The host as the user `deploy` sees it, over SSH."""
+    return testinfra.get_host(f"ssh://deploy@{NAME}", ssh_config=str(CACHE / "ssh_config"))
+
+
+@pytest.fixture(scope="session")
+def ask() -> Callable[..., Answer]:
+    """Ask nginx for a path, as a client outside the host does."""
+    inventory = json.loads((CACHE / "inventory.yml").read_text().split("\n", 1)[1])
+    address = inventory["app"]["hosts"][NAME]["test_url"].removeprefix("http://")
+
+    def request(path: str, *, method: str = "GET", host: str = "localhost", **headers: str) -> Answer:
+        connection = http.client.HTTPConnection(address, timeout=10)
+        connection.request(method, path, headers={"Host": host, **headers})
+        response = connection.getresponse()
+        answer = Answer(response.status, {k.lower(): v for k, v in response.getheaders()}, response.read())
+        connection.close()
+        return answer
+
+    return request
+
+
+@pytest.fixture
+def status(deployer: Any) -> Any:
+    """What the engine says of the host."""
+    return json.loads(deployer.check_output("slipway status --json"))
+
+
+@pytest.fixture(scope="session")
+def image() -> Callable[[str], str]:
+    """Tell the id of one of the story's images."""
+
+    def inspect(tag: str) -> str:
+        command = [DOCKER, "image", "inspect", "--format={{.Id}}", f"slipway-app:molecule-{tag}"]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    return inspect
+
+
+@pytest.fixture
+def environment(host: Any, status: Any) -> dict[str, str]:
+    """The environment of the app's process that serves."""
+    pid = host.check_output(f"systemctl show --property=MainPID --value app@{status['live']}.service")
+    lines = host.check_output(f"cat /proc/{pid}/environ").split("\0")
+    return dict(line.partition("=")[::2] for line in lines if line)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Print the journal's end beside a test that failed."""
+    report = yield
+    host = getattr(item, "funcargs", {}).get("host")
+    if report.failed and host is not None:
+        said = host.run(
+            "journalctl --no-pager -n 40 -u 'deploy@*' -u 'migrate@*' -u nginx -u recover; journalctl -n 15 -u 'app@*'"
+        )
+        report.sections.append(("journal", said.stdout))
+    return report

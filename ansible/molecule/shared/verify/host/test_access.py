@@ -1,0 +1,77 @@
+"""Who may do what on the host."""
+
+from typing import Any
+
+import pytest
+import testinfra
+
+
+def test_a_deployer_has_no_sudo(deployer: Any) -> None:
+    assert deployer.run("sudo -n true").rc != 0
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/etc/nginx/nginx.conf",
+        "/etc/nginx/slipway/generated/values.conf",
+        "/etc/systemd/system/app@.service",
+        "/etc/systemd/system/app@.service.d/30-settings.conf",
+        "/etc/slipway/config.json",
+        "/etc/ssh/authorized_keys.d/deploy",
+        "/etc/ssh/sshd_config.d/50-slipway.conf",
+        "/usr/local/bin/slipway",
+        "/usr/local/lib/slipway/slipway/cli.py",
+    ],
+)
+def test_a_deployer_can_read_but_not_write(deployer: Any, path: str) -> None:
+    assert deployer.run(f"test -r {path} -a ! -w {path} -a ! -w $(dirname {path})").rc == 0
+
+
+@pytest.mark.parametrize("path", ["/etc/app", "/etc/app/secrets/EXAMPLE_SECRET", "/etc/app/secrets.key", "/etc/shadow"])
+def test_a_deployer_cannot_read_secrets_of_root(deployer: Any, path: str) -> None:
+    assert deployer.run(f"ls {path} && cat {path}").rc != 0
+
+
+@pytest.mark.parametrize("verb", ["stop", "restart", "start"])
+@pytest.mark.parametrize("unit", ["nginx.service", "ssh.service", "app@x.timer", "app@../x.service"])
+def test_a_deployer_cannot_touch_units_that_are_not_the_apps(deployer: Any, verb: str, unit: str) -> None:
+    assert deployer.run(f"systemctl --no-ask-password {verb} '{unit}'").rc != 0
+
+
+def test_a_deployer_does_not_become_root_by_a_transient_unit(deployer: Any, host: Any) -> None:
+    call = (
+        "busctl call org.freedesktop.systemd1 /org/freedesktop/systemd1 org.freedesktop.systemd1.Manager "
+        "StartTransientUnit 'ssa(sv)a(sa(sv))' app@20260101T000000-abcdef0.timer replace 1 OnActiveSec t 1 "
+        "1 app@20260101T000000-abcdef0.service 1 ExecStart 'a(sasb)' 1 /usr/bin/touch 2 /usr/bin/touch /root/taken false"
+    )
+    assert deployer.run(call).rc != 0
+    assert not host.file("/root/taken").exists
+
+
+def test_a_deployer_gets_no_forwarding(name: str, deployer: Any, host: Any) -> None:
+    effective = host.check_output("sshd -T -C user=deploy,host=x,addr=127.0.0.1").splitlines()
+    assert "disableforwarding yes" in effective
+    assert "authorizedkeysfile /etc/ssh/authorized_keys.d/%u" in effective
+    assert "permittunnel no" in effective
+
+
+def test_a_deployer_cannot_add_a_key(deployer: Any, host: Any, name: str) -> None:
+    keys = host.file("/etc/ssh/authorized_keys.d/deploy")
+    assert keys.user == "root"
+    assert all(line.startswith(("#", "restrict ")) for line in keys.content_string.splitlines())
+
+
+def test_the_engine_tells_others_whom_it_is_for(host: Any) -> None:
+    answer = host.run("slipway rollback")
+    assert answer.rc == 2
+    assert "sudo -u deploy slipway rollback" in answer.stderr
+
+
+def test_everybody_may_ask_for_the_status(host: Any) -> None:
+    assert host.run("slipway status").rc == 0
+
+
+def test_the_apps_user_cannot_log_in(name: str) -> None:
+    with pytest.raises(RuntimeError):
+        testinfra.get_host(f"ssh://app@{name}").check_output("true")

@@ -1,0 +1,64 @@
+"""What the app gets, and what it may do."""
+
+import re
+from typing import Any
+
+import pytest
+
+
+@pytest.fixture
+def unit(status: Any) -> str:
+    return f"app@{status['live']}.service"
+
+
+@pytest.fixture
+def inside(host: Any, unit: str) -> str:
+    """Enter the running app: its files, its network, its user."""
+    pid = host.check_output(f"systemctl show --property=MainPID --value {unit}")
+    user = host.check_output("id -u app")
+    return f"nsenter --target {pid} --mount --net --root --wd=/ --setuid {user} --setgid {user} --"
+
+
+def test_it_runs_as_its_own_user(host: Any, unit: str) -> None:
+    pid = host.check_output(f"systemctl show --property=MainPID --value {unit}")
+    assert host.check_output(f"stat --format=%U /proc/{pid}") == "app"
+
+
+def test_its_exposure_is_low(host: Any, unit: str) -> None:
+    lines = host.check_output(f"systemd-analyze security --no-pager {unit}").splitlines()
+    exposure = re.search(r"exposure level .*: ([0-9.]+)", lines[-1])
+    assert exposure and float(exposure[1]) <= 0.3
+
+
+def test_it_has_its_secrets_as_files(host: Any, environment: dict[str, str], inside: str) -> None:
+    assert (
+        host.check_output(f"{inside} cat {environment['CREDENTIALS_DIRECTORY']}/EXAMPLE_SECRET")
+        == "not-much-of-a-secret"
+    )
+
+
+def test_no_secret_is_in_its_environment(environment: dict[str, str]) -> None:
+    assert not [value for value in environment.values() if "not-much-of-a-secret" in value]
+
+
+@pytest.mark.parametrize("path", ["/", "/app", "/etc", "/opt", "/srv", "/var", "/.slipway", "/run"])
+def test_it_cannot_write(host: Any, inside: str, path: str) -> None:
+    assert host.run(f"{inside} /bin/sh -c 'echo x > {path}/written'").rc != 0
+
+
+def test_it_writes_its_own_data(host: Any, inside: str) -> None:
+    assert host.run(f"{inside} /bin/sh -c 'echo x > /var/lib/app/written && rm /var/lib/app/written'").rc == 0
+    assert host.file("/var/lib/app").mode == 0o700
+
+
+def test_it_reaches_no_network(host: Any, inside: str) -> None:
+    interfaces = host.check_output(f"{inside} /bin/sh -c 'cat /proc/net/dev' 2>/dev/null || true")
+    assert "eth0" not in interfaces
+
+
+def test_no_program_of_an_image_changes_who_runs_it(host: Any) -> None:
+    assert host.check_output("find /srv/app/releases -perm /6000") == ""
+
+
+def test_releases_belong_to_the_deployer(host: Any) -> None:
+    assert host.check_output("find /srv/app ! -user deploy") == ""
