@@ -13,6 +13,8 @@ DEV_PORT ?= 8000
 # More arguments for ansible-playbook: make deploy ARGS='-e release_image=...'
 ARGS ?=
 
+# Says what to type instead of what Ansible cannot parse.
+known = test -e ansible/inventories/$(ENV)/hosts.yml || { echo "error: no hosts in ansible/inventories/$(ENV): $(if $(filter local,$(ENV)),make up,see README.md)" >&2; exit 1; }
 playbook = cd ansible && ../tools/run ansible-playbook --inventory inventories/$(ENV)
 
 .PHONY: help
@@ -32,14 +34,17 @@ down: ## Remove the local host; images and downloads stay for the next time
 
 .PHONY: deploy
 deploy: bootstrap ## Deploy the working tree (ENV=production: to that environment)
+	@$(known)
 	@$(playbook) deploy.yml $(ARGS)
 
 .PHONY: rollback
 rollback: bootstrap ## Return to the last healthy release (ENV=...)
+	@$(known)
 	@$(playbook) rollback.yml $(ARGS)
 
 .PHONY: status
 status: bootstrap ## Tell what is live, since when, by whom (ENV=...)
+	@$(known)
 	@$(playbook) status.yml $(ARGS)
 
 .PHONY: test

@@ -236,6 +236,8 @@ def _extract(stream: IO[bytes], tree: Path) -> tuple[int, int]:
     directories: list[tarfile.TarInfo] = []
     links: set[str] = set()
     with tarfile.open(fileobj=stream, mode="r|", errorlevel=1) as archive:
+        # What a member may be is decided here. Python before 3.11.4 (Debian 12's) has no filters to switch off.
+        archive.extraction_filter = getattr(tarfile, "fully_trusted_filter", None)
         for member in archive:
             name = member.name = _inside(member.name, links)
             if member.islnk():
@@ -246,7 +248,7 @@ def _extract(stream: IO[bytes], tree: Path) -> tuple[int, int]:
                 links.add(name)
             # Whoever unpacks it must be able to read it again, and nobody runs it as somebody else.
             member.mode = member.mode & 0o755 | (0o700 if member.isdir() else 0o600)
-            archive.extract(member, tree, set_attrs=member.isreg(), filter="fully_trusted")
+            archive.extract(member, tree, set_attrs=member.isreg())
             if member.isdir():
                 directories.append(member)
             size += member.size if member.isreg() else 0

@@ -9,6 +9,7 @@ Started before a deploy, it sees what a cutover does to them. It ends when both 
 import argparse
 import http.client
 import json
+import socket
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -26,13 +27,13 @@ def websocket(url: str, host: str, deadline: float) -> dict[str, Any]:
     """Send a text five times a second until the server closes, and count the echoes."""
     parts = urlsplit(url)
     echoed = 0
-    with connect(
-        f"ws://{host}/ws", host=parts.hostname, port=parts.port, compression=None, open_timeout=10, close_timeout=5
-    ) as socket:
+    address = (parts.hostname or "", parts.port or 80)
+    connection = socket.create_connection(address, timeout=10)
+    with connect(f"ws://{host}/ws", sock=connection, compression=None, open_timeout=10, close_timeout=5) as opened:
         try:
             while time.monotonic() < deadline:
-                socket.send(str(echoed))
-                if socket.recv(timeout=10) != str(echoed):
+                opened.send(str(echoed))
+                if opened.recv(timeout=10) != str(echoed):
                     return {"echoed": echoed, "error": "the echo is not what was sent"}
                 echoed += 1
                 time.sleep(ECHO_SECONDS)
