@@ -33,7 +33,7 @@ def request(host: Host, release: str, kind: str, by: str) -> Record:
     record = host.releases.record(check_name(release))
     if not host.releases.path(release).is_dir():
         raise SlipwayError(f"release {release} has no files on this host: ship it under a new name")
-    if described := lock.holder(host.lock_file):
+    if (described := lock.holder(host.lock_file)) is not None:
         raise lock.refuse(described)
     record.request = {"id": uuid.uuid4().hex, "kind": kind, "by": by, "at": now(), "state": "requested"}
     host.releases.save(record)

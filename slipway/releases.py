@@ -229,7 +229,7 @@ def remove_tree(path: Path) -> None:
 
 
 def _open(folder: Path) -> None:
-    """Let the owner in; a link is left alone, since that would change what it points at."""
+    """Let the owner in. A link's own mode lets everybody in, so what it points at is left alone."""
     mode = stat.S_IMODE(folder.lstat().st_mode)
-    if not folder.is_symlink() and mode & stat.S_IRWXU != stat.S_IRWXU:
+    if mode & stat.S_IRWXU != stat.S_IRWXU:
         folder.chmod(mode | stat.S_IRWXU)

@@ -40,7 +40,8 @@ def fast(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    made = Path(tempfile.mkdtemp(prefix="slw", dir="/tmp"))
+    memory = Path("/dev/shm")  # twice as fast as a disk
+    made = Path(tempfile.mkdtemp(prefix="slw", dir=memory if memory.is_dir() else "/tmp"))
     yield made
     shutil.rmtree(made)
 

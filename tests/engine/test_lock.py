@@ -77,7 +77,7 @@ def test_it_dies_with_its_holder(file: Path) -> None:
 
 def test_a_program_that_the_holder_started_does_not_inherit_it(file: Path) -> None:
     with lock.held(file, WHO):
-        left = subprocess.Popen(["sleep", "60"])
+        left = subprocess.Popen(["sleep", "60"], close_fds=False)
     try:
         assert lock.holder(file) is None
     finally:

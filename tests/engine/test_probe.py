@@ -3,6 +3,8 @@
 import http.server
 import shutil
 import socket
+import ssl
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -134,6 +136,32 @@ def test_the_front_is_asked_by_the_sites_name(nginx: str) -> None:
 def test_a_front_that_is_down_is_told() -> None:
     assert "ConnectionRefusedError" in str(Front().ask("http://127.0.0.1:1", "/", "app.example"))
     assert "ConnectionRefusedError" in str(Front().ask("https://127.0.0.1:1", "/", "app.example"))
+
+
+@pytest.mark.skipif(not shutil.which("openssl"), reason="openssl is not installed")
+def test_the_front_is_asked_over_tls_by_the_sites_name_whatever_its_certificate_says(folder: Path) -> None:
+    key, certificate = folder / "key", folder / "certificate"
+    make = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "1"]
+    subprocess.run(
+        [*make, "-subj", "/CN=app.example", "-keyout", key, "-out", certificate], check=True, capture_output=True
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    names: list[str | None] = []
+    context.sni_callback = lambda _socket, name, _context: names.append(name)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            connection, _ = listener.accept()
+            with context.wrap_socket(connection, server_side=True) as secured:
+                secured.recv(4096)
+                secured.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
+
+        server = threading.Thread(target=serve)
+        server.start()
+        answer = Front().ask(f"https://127.0.0.1:{listener.getsockname()[1]}", "/readyz", "app.example")
+        server.join()
+    assert (answer.status, names) == (204, ["app.example"])
 
 
 @pytest.mark.skipif(not shutil.which("ss"), reason="ss (iproute2) is not installed")

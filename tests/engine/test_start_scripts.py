@@ -68,7 +68,7 @@ def test_arguments_arrive_as_they_are_in_the_image(folder: Path) -> None:
 @pytest.mark.parametrize("source", ["env", "settings"])
 def test_values_arrive_as_they_are(folder: Path, source: str) -> None:
     wanted = {f"VALUE_{number}": value for number, value in enumerate(AWKWARD)}
-    told = environment(run(folder, **tell(), **{source: wanted}))
+    told = environment(run(folder, **tell() | {source: wanted}))
     assert {name: told.get(name) for name in wanted} == wanted
 
 

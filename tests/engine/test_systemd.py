@@ -12,8 +12,9 @@ Says = Callable[..., Callable[[], list[str]]]
 
 
 @pytest.fixture
-def says(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Says:
+def says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Says:
     """Scripts what a program prints; returns a function that tells how it was called."""
+    folder = tmp_path  # programs may run there
 
     def script(
         program: str, out: bytes = b"", error: str = "", status: int = 0, sleeps: float = 0

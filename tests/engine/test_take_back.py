@@ -177,3 +177,10 @@ def test_the_next_release_goes_live_after_a_failed_one(host: FakeHost) -> None:
     deploy.activate(host, A)
     assert host.releases.record(A).cause is None
     assert host.releases.current() == A
+
+
+def test_a_failed_release_that_does_not_stop_is_a_warning(live: FakeHost) -> None:
+    live.systemd.stop_says = "Access denied"
+    with pytest.raises(PhaseError):
+        deploy.activate(live, live.ship(B, FAILURES["crash"]))
+    assert live.releases.record(B).warnings == [f"undo start: {B} did not stop: Access denied"]
