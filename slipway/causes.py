@@ -42,9 +42,9 @@ def hint(lines: Iterable[str]) -> str | None:
     return next((advice for pattern, advice in HINTS if re.search(pattern, text)), None)
 
 
-def explain(what: str, systemd: Systemd, unit: str, lines: int = 30) -> str:
-    """A cause: what went wrong, the setting that would help, and the last lines of the unit."""
-    said = systemd.journal(unit, lines)
+def explain(what: str, systemd: Systemd, unit: str, since: float, lines: int = 30) -> str:
+    """A cause: what went wrong, the setting that would help, and what the unit said last since a time (epoch seconds)."""
+    said = systemd.journal(unit, lines, since=f"@{since:.3f}")
     parts = [what]
     if advice := hint(said):
         parts.append(f"Hint: {advice}.")

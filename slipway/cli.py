@@ -21,7 +21,7 @@ READ_ONLY = {"status"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command. Returns 0, or 1 when it failed, or 2 when it could never work."""
+    """Run a command. Returns 0, or 1 when it failed, 2 when it could never work, 130 when it was interrupted."""
     options = _parser().parse_args(arguments)
     os.umask(0o022)  # the app's own user reads what is written here, whatever the login's umask is
     try:
@@ -43,6 +43,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         print(f"slipway: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("slipway: no longer following; what was begun goes on. `slipway status` tells how it ends.", file=sys.stderr)
+        return 130
     return 0
 
 

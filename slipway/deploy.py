@@ -8,7 +8,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from slipway import causes, lock
@@ -34,6 +34,8 @@ class Activation:
     before: Record
     """The record as it was when the run began."""
     old: str | None
+    began: float = field(default_factory=time.time)
+    """When it began (epoch seconds): what a unit said before belongs to another try."""
     flipped_at: float = 0.0
     """When traffic was pointed at the release (monotonic seconds)."""
 
@@ -54,7 +56,7 @@ class Activation:
 
     def fail(self, what: str, unit: str) -> PhaseError:
         """An error with its cause."""
-        return PhaseError(causes.explain(what, self.host.systemd, unit))
+        return PhaseError(causes.explain(what, self.host.systemd, unit, since=self.began))
 
 
 Step = Callable[[Activation], None]
@@ -137,7 +139,10 @@ def point_back(run: Activation) -> None:
 
 
 def probe_front(run: Activation) -> None:
-    """Ask through nginx, as a client does."""
+    """Ask through nginx, as a client does.
+
+    For two seconds the old release may still answer some, over connections that nginx keeps.
+    """
     config = run.host.config
     deadline = time.monotonic() + FRONT_TIMEOUT
     while True:

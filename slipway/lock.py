@@ -19,7 +19,7 @@ longer does."""
 def holder(path: Path) -> dict[str, Any] | None:
     """Who holds the lock (by, since, release), or None when it is free."""
     try:
-        descriptor = os.open(path, os.O_RDONLY)
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     except FileNotFoundError:
         return None
     try:

@@ -198,15 +198,16 @@ class Releases:
         return None
 
     def prunable(self, keep: int, in_use: set[str]) -> list[str]:
-        """Releases to remove, oldest first, so that `keep` stay.
+        """Releases to remove, so that `keep` stay: failed ones before healthy ones, older before newer.
 
         Never the live one, the rollback target, what a slice points at or what is `in_use`.
         """
         protected = {self.current(), self.rollback_target(), *map(self.slice, SLICES), *in_use}
-        names = [record.release for record in self.all()]
-        spare = [name for name in names if name not in protected]
-        room = max(0, keep - sum(name in protected for name in names))
-        return sorted(spare[room:])
+        records = self.all()
+        spare = [record for record in records if record.release not in protected]
+        spare.sort(key=lambda record: (record.healthy, record.release))
+        room = max(0, keep - (len(records) - len(spare)))
+        return [record.release for record in spare[: max(0, len(spare) - room)]]
 
     def remove(self, release: str) -> None:
         """Remove a release: its record first, so that half its files are listed as failed, and no rollback's target."""

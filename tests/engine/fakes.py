@@ -94,6 +94,7 @@ class FakeSystemd(Systemd):
         self.releases = releases
         self.behaviours: dict[str, Behaviour] = {}
         self.calls: list[str] = []
+        self.journals_since: list[str | None] = []
         self.at: list[float] = []
         """When each call came (monotonic seconds)."""
         self.unwaited: list[str] = []
@@ -130,6 +131,7 @@ class FakeSystemd(Systemd):
         ]
 
     def journal(self, unit: str, lines: int = 30, since: str | None = None) -> list[str]:
+        self.journals_since.append(since)
         return list(self.behaviour(unit).says)[-lines:]
 
     def running(self) -> set[str]:

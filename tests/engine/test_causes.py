@@ -44,7 +44,7 @@ def test_an_ordinary_error_gets_no_hint() -> None:
 def test_a_cause_says_what_failed_the_hint_and_the_last_lines_in_this_order(host: FakeHost) -> None:
     host.systemd.behaviours[A] = Behaviour(says=("one", "OSError: Read-only file system"))
     unit = f"app@{A}.service"
-    lines = explain("it crashed", host.systemd, unit).splitlines()
+    lines = explain("it crashed", host.systemd, unit, since=0).splitlines()
     assert lines[0] == "it crashed"
     assert lines[1].startswith("Hint: the app wrote outside")
     assert lines[2:] == [f"Last lines of {unit}:", "  one", "  OSError: Read-only file system"]
@@ -52,15 +52,20 @@ def test_a_cause_says_what_failed_the_hint_and_the_last_lines_in_this_order(host
 
 def test_only_the_last_lines_are_shown(host: FakeHost) -> None:
     host.systemd.behaviours[A] = Behaviour(says=tuple(map(str, range(100))))
-    shown = explain("it crashed", host.systemd, f"app@{A}.service").splitlines()
+    shown = explain("it crashed", host.systemd, f"app@{A}.service", since=0).splitlines()
     assert shown[2:] == [f"  {number}" for number in range(70, 100)]
 
 
 def test_a_silent_app_is_said_to_be_silent(host: FakeHost) -> None:
-    assert explain("it crashed", host.systemd, f"app@{A}.service").endswith("\n  (none)")
+    assert explain("it crashed", host.systemd, f"app@{A}.service", since=0).endswith("\n  (none)")
 
 
 def test_an_apps_lines_cannot_steer_the_terminal_that_shows_them(host: FakeHost) -> None:
     host.systemd.behaviours[A] = Behaviour(says=("\x1b[2J\x1b]0;owned\x07", "\r::add-mask::x", "café\tok"))
-    shown = explain("it crashed", host.systemd, f"app@{A}.service")
+    shown = explain("it crashed", host.systemd, f"app@{A}.service", since=0)
     assert shown.endswith("  ?[2J?]0;owned?\n  ?::add-mask::x\n  café\tok")
+
+
+def test_lines_of_an_earlier_try_are_left_out(host: FakeHost) -> None:
+    explain("it crashed", host.systemd, f"app@{A}.service", since=1795371668.25)
+    assert host.systemd.journals_since == ["@1795371668.250"]

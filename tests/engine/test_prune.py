@@ -132,3 +132,12 @@ def test_removing_follows_no_link(folder: Path) -> None:
     remove_tree(folder / "nothing")
     assert [path.name for path in folder.iterdir()] == ["outside"]
     assert outside.stat().st_mode & 0o777 == 0o500
+
+
+def test_failed_releases_go_before_healthy_ones(five: FakeHost) -> None:
+    for name in (A, C):
+        record = five.releases.record(name)
+        record.healthy = name != C
+        five.releases.save(record)
+    assert five.releases.prunable(4, set()) == [C]
+    assert five.releases.prunable(3, set()) == [C, A]
