@@ -22,8 +22,11 @@ router = APIRouter(tags=["links"])
 ALPHABET = string.ascii_letters + string.digits
 LENGTH = 8
 SLUG = f"[A-Za-z0-9]{{{LENGTH}}}"
-# The characters of RFC 3986 after an http(s) scheme and a host; no user:password@, which only serves to deceive.
-URL = r"^https?://[A-Za-z0-9.-]{1,253}(:[0-9]{1,5})?([/?#][!#-;=?-Z_a-z~%\[\]]*)?$"
+LABEL = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+PORT = r"([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"
+# Names as RFC 1123 has them, then the characters of RFC 3986. No user:password@, which only serves to deceive. Whatever
+# is let in here goes out as a Location, and clients stumble over hosts like `..` and ports like 99999.
+URL = rf"^https?://{LABEL}(\.{LABEL}){{0,20}}(:{PORT})?([/?#][!#-;=?-Z_a-z~%\[\]]*)?$"
 
 
 class SlugConvertor(Convertor[str]):

@@ -43,7 +43,10 @@ def hint(lines: Iterable[str]) -> str | None:
 
 
 def explain(what: str, systemd: Systemd, unit: str, since: float, lines: int = 30) -> str:
-    """A cause: what went wrong, the setting that would help, and what the unit said last since a time (epoch seconds)."""
+    """A cause: what went wrong, the setting that would help, and what the unit said last.
+
+    `since` is a time in epoch seconds; lines before it belong to another try.
+    """
     said = systemd.journal(unit, lines, since=f"@{since:.3f}")
     parts = [what]
     if advice := hint(said):

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from slipway import client, deploy, lock, ship
+from slipway import client, deploy, lock, oneoff, ship
 from slipway.config import Config
 from slipway.errors import SlipwayError, UsageError
 from slipway.host import Host
@@ -16,8 +16,9 @@ from slipway.recover import recover
 from slipway.releases import check_name, now
 from slipway.status import status, text
 
-READ_ONLY = {"status"}
+READ_ONLY = {"status", "logs", "shell"}
 """Commands that root may give as well: root never writes where `deploy` may."""
+ROOT_ONLY = {"shell"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -29,8 +30,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _check_user(host.releases.root, options.command)
         if getattr(options, "release", None):
             check_name(options.release)
-        run: Callable[[Host, argparse.Namespace], None] = options.run
-        run(host, options)
+        run: Callable[[Host, argparse.Namespace], int | None] = options.run
+        return run(host, options) or 0
     except UsageError as error:
         print(f"slipway: {error}", file=sys.stderr)
         return 2
@@ -44,9 +45,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"slipway: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("slipway: no longer following; what was begun goes on. `slipway status` tells how it ends.", file=sys.stderr)
+        print(
+            "slipway: no longer following; what was begun goes on. `slipway status` tells how it ends.", file=sys.stderr
+        )
         return 130
-    return 0
 
 
 def _check_user(root: Path, command: str) -> None:
@@ -57,6 +59,8 @@ def _check_user(root: Path, command: str) -> None:
             f"{root} does not exist: this host is not provisioned. Run `ansible-playbook site.yml` for it."
         ) from None
     user = os.geteuid()
+    if user != 0 and command in ROOT_ONLY:
+        raise UsageError(f"`slipway {command}` is for people with sudo: type `sudo slipway {command}`")
     if user == owner or (user == 0 and command in READ_ONLY):
         return
     name, wanted = (_name(number) for number in (user, owner))
@@ -118,6 +122,18 @@ def _recover(host: Host, options: argparse.Namespace) -> None:
     print("\n".join(mended) or "everything agrees with what is live: nothing to mend")
 
 
+def _run(host: Host, options: argparse.Namespace) -> int:
+    return oneoff.run(host, options.argv, options.by, options.timeout)
+
+
+def _logs(host: Host, options: argparse.Namespace) -> None:
+    oneoff.logs(host, options.release, options.follow, options.lines)
+
+
+def _shell(host: Host, _options: argparse.Namespace) -> None:
+    oneoff.shell(host)
+
+
 def _engine(host: Host, options: argparse.Namespace) -> None:
     deploy.activate(host, options.release)
 
@@ -126,7 +142,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="slipway", description="Releases of the app on this host.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
-    def add(name: str, run: Callable[[Host, argparse.Namespace], None], text: str) -> argparse.ArgumentParser:
+    def add(name: str, run: Callable[[Host, argparse.Namespace], int | None], text: str) -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=text, description=text)
         command.set_defaults(run=run)
         return command
@@ -142,6 +158,15 @@ def _parser() -> argparse.ArgumentParser:
     command = add("wait", _wait, "wait until an activation is live, or done; on failure print its cause")
     command.add_argument("release")
     command.add_argument("--for", dest="until", choices=("live", "done"), default="done")
+    command = add("logs", _logs, "what the live release, or the one named, has logged")
+    command.add_argument("-f", "--follow", action="store_true", help="go on as more comes")
+    command.add_argument("-n", "--lines", type=int, default=100, help="how many to begin with (default 100)")
+    command.add_argument("--release", help="another release")
+    command = add("run", _run, "run a one-off command in the live release: its files, sandbox, user and secrets")
+    command.add_argument("--timeout", type=float, default=3600, help="seconds after which it is stopped (default 3600)")
+    command.add_argument("--by", default=client.caller(), help="who asks, for the record")
+    command.add_argument("argv", nargs="*", metavar="-- COMMAND", help="the command and its arguments")
+    add("shell", _shell, "a shell in the live release, as the app's user (for people with sudo)")
     command = add("recover", _recover, "make everything agree with what is live (at boot, or after a crash)")
     command.add_argument("--boot", action="store_true", help="do not wait for what is started")
     command = add("ship-begin", _ship_begin, "make room for a release (its manifest on standard input)")

@@ -1,5 +1,6 @@
 """The host's systemd: starts, stops and looks at units, and reads the journal."""
 
+import json
 import subprocess
 from dataclasses import dataclass
 
@@ -29,6 +30,17 @@ class UnitState:
     def ended(self) -> bool:
         """It is down and nothing is under way to change that."""
         return self.active in {"inactive", "failed"}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A line of the journal about a unit."""
+
+    message: str
+    by_unit: bool
+    """The unit's own words, not systemd's about it."""
+    exit_status: int | None = None
+    """With it systemd says how the unit's process ended."""
 
 
 class Systemd:
@@ -70,6 +82,33 @@ class Systemd:
         if since:
             command.append(f"--since={since}")
         return self._run(*command).stdout.splitlines()
+
+    def cursor(self) -> str:
+        """Where the journal ends now."""
+        shown = self._run("journalctl", "--quiet", "--lines=1", "--output=json", "--output-fields=__CURSOR").stdout
+        return str(json.loads(shown)["__CURSOR"]) if shown.strip() else ""
+
+    def said_since(self, unit: str, cursor: str) -> tuple[list[Entry], str]:
+        """What was said by and about a unit after a place in the journal, and the place to go on from."""
+        shown = self._run(
+            "journalctl", "--quiet", "--no-pager", "--output=json", f"--unit={unit}", f"--after-cursor={cursor}"
+        ).stdout
+        entries = []
+        for line in shown.splitlines():
+            values = json.loads(line)
+            cursor = values["__CURSOR"]
+            message = values.get("MESSAGE") or ""
+            # A message that is not UTF-8 comes as a list of its bytes.
+            text = message if isinstance(message, str) else bytes(message).decode(errors="replace")
+            status = values.get("EXIT_STATUS")
+            entries.append(
+                Entry(text, values.get("_SYSTEMD_UNIT") == unit, int(status) if status is not None else None)
+            )
+        return entries, cursor
+
+    def main_process(self, unit: str) -> int:
+        """The process id of a unit's main process; 0 if there is none."""
+        return int(self._run("systemctl", "show", "--property=MainPID", "--value", unit).stdout.strip() or 0)
 
     def _control(self, verb: str, *units: str, wait: bool, timeout: float) -> str | None:
         command = ["systemctl", "--no-ask-password", verb, *units]

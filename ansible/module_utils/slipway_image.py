@@ -29,7 +29,7 @@ _DOCKERS_OWN = frozenset({".dockerenv", "etc/hosts", "etc/hostname", "etc/resolv
 _COMMIT = re.compile(r"[0-9a-f]{40}\Z")
 _PROCFILE_LINE = re.compile(r"([A-Za-z0-9_-]+):\s*(\S.*)\Z")
 # A cached tree may be in use by another deploy for this long after it was last asked for.
-_KEEP_SECONDS = 3600
+_KEEP_SECONDS = 900
 _KEEP_TREES = 3
 
 

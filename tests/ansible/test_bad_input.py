@@ -104,3 +104,11 @@ def test_a_host_that_cannot_be_reached(tmp_path: Path, verb: str, expected: str)
         status, output = play(tmp_path, verb, {"app1": address}, {})
     assert status
     assert expected in output
+
+
+@pytest.mark.parametrize("environment", ["production", "staging"])
+def test_the_example_inventories_ask_to_be_filled_in(environment: str) -> None:
+    command = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", f"inventories/{environment}", "site.yml"]
+    done = subprocess.run(command, cwd=ANSIBLE, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode
+    assert "is not a public key. Give the line of the .pub file" in " ".join(done.stdout.split())

@@ -14,7 +14,7 @@ from typing import Any
 from slipway.host import Host
 from slipway.probe import Answer, Front, ask_socket
 from slipway.releases import Record, Releases
-from slipway.systemd import Systemd, UnitState
+from slipway.systemd import Entry, Systemd, UnitState
 
 
 @dataclass
@@ -102,6 +102,9 @@ class FakeSystemd(Systemd):
         self.servers: dict[str, _Server] = {}
         self.before_call: Callable[[str], None] = lambda _call: None
         self.stop_says: str | None = None
+        self.one_off: list[Entry] = []
+        """What the journal has of a one-off command."""
+        self.one_off_hangs = False
 
     def behaviour(self, unit: str) -> Behaviour:
         return self.behaviours.get(_release(unit), Behaviour())
@@ -133,6 +136,15 @@ class FakeSystemd(Systemd):
     def journal(self, unit: str, lines: int = 30, since: str | None = None) -> list[str]:
         self.journals_since.append(since)
         return list(self.behaviour(unit).says)[-lines:]
+
+    def cursor(self) -> str:
+        return "0"
+
+    def said_since(self, unit: str, cursor: str) -> tuple[list[Entry], str]:
+        said = self.one_off[int(cursor) :]
+        if not self.one_off_hangs:
+            self.states[unit] = "inactive"
+        return said, str(len(self.one_off))
 
     def running(self) -> set[str]:
         """The releases whose instance is up."""

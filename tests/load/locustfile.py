@@ -33,7 +33,7 @@ SLOW_SECONDS = 1
 
 if not hasattr(http_client, "_may_retry_after_send_error"):
     raise ImportError("geventhttpclient changed: look for how it now repeats requests by itself, and switch that off")
-http_client._may_retry_after_send_error = lambda method: False  # noqa: ARG005
+http_client._may_retry_after_send_error = lambda method: False
 
 select = get_original("select", "poll")
 get_socket = ConnectionPool.get_socket

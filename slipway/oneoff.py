@@ -1,0 +1,90 @@
+"""For the person on call: a one-off command in the live release, its logs, and a shell."""
+
+import os
+import pwd
+import shlex
+import time
+from collections.abc import Sequence
+
+from slipway import audit
+from slipway.errors import SlipwayError, UsageError
+from slipway.host import Host
+from slipway.releases import write_atomically
+
+POLL_SECONDS = 0.1
+
+
+def run(host: Host, command: Sequence[str], by: str, timeout: float) -> int:
+    """Run a command in the live release and print what it prints. Returns its exit status.
+
+    It runs as the app's user under the app's sandbox, with its settings and secrets, as `run@<release>.service`: it
+    goes on when the connection is lost, and is stopped after `timeout` seconds.
+
+    Raises:
+        UsageError: there is no command.
+        SlipwayError: nothing is live, another one runs, or it took too long.
+    """
+    if not command:
+        raise UsageError("say what to run: slipway run -- python -m app.something")
+    release = live(host)
+    unit = f"run@{release}.service"
+    if not host.systemd.state(unit).ended:
+        raise SlipwayError(f"another one-off runs in {release}: wait for it, or `systemctl stop {unit}`")
+    script = host.releases.path(release) / ".slipway/run"
+    write_atomically(script, f"#!/bin/sh\n. /.slipway/env\nexec {shlex.join(command)}\n")
+    script.chmod(0o755)
+    audit.write(host, "run", release=release, by=by, command=list(command))
+    cursor = host.systemd.cursor()
+    if said := host.systemd.start(unit):
+        raise SlipwayError(f"it did not start: {said}")
+    return _follow(host, unit, cursor, timeout)
+
+
+def _follow(host: Host, unit: str, cursor: str, timeout: float) -> int:
+    deadline = time.monotonic() + timeout
+    status = 0
+    while True:
+        # The state first: what a unit said before it ended is in the journal once it has ended.
+        ended = host.systemd.state(unit).ended
+        entries, cursor = host.systemd.said_since(unit, cursor)
+        for entry in entries:
+            if entry.exit_status is not None:
+                status = entry.exit_status
+            elif entry.by_unit:
+                print(entry.message, flush=True)
+        if ended:
+            return status
+        if time.monotonic() > deadline:
+            host.systemd.stop(unit)
+            raise SlipwayError(f"it ran for longer than {timeout:g} s and was stopped; allow more with --timeout")
+        time.sleep(POLL_SECONDS)
+
+
+def logs(host: Host, release: str | None, follow: bool, lines: int) -> None:
+    """Become journalctl for a release, the live one if none is named. Does not return."""
+    unit = f"app@{release or live(host)}.service"
+    options = ["--no-pager", "--output=cat", f"--unit={unit}", f"--lines={lines}", *(["--follow"] if follow else [])]
+    os.execvp("journalctl", ["journalctl", *options])
+
+
+def shell(host: Host) -> None:
+    """Become a shell in the live release, as root asked for: the app's user, files and network. Does not return."""
+    release = live(host)
+    process = host.systemd.main_process(f"app@{release}.service")
+    if not process:
+        raise SlipwayError(f"app@{release}.service does not run: `slipway status`, then `slipway recover`")
+    uid = pwd.getpwnam("app")
+    enter = ["nsenter", f"--target={process}", "--mount", "--net", "--ipc", "--uts", "--root", "--wdns=/"]
+    become = ["setpriv", f"--reuid={uid.pw_uid}", f"--regid={uid.pw_gid}", "--clear-groups", "--no-new-privs"]
+    os.execvp("nsenter", [*enter, "--", *become, "/bin/sh", "-c", ". /.slipway/env; exec /bin/sh -i"])
+
+
+def live(host: Host) -> str:
+    """The live release.
+
+    Raises:
+        SlipwayError: there is none.
+    """
+    if release := host.releases.current():
+        return release
+    raise SlipwayError("no release is live on this host: deploy one first")

@@ -1,0 +1,74 @@
+"""One-off commands in the live release: what runs, what is printed, what is kept of it."""
+
+import json
+import subprocess
+
+import pytest
+
+from slipway import deploy, oneoff
+from slipway.errors import SlipwayError, UsageError
+from slipway.systemd import Entry
+from tests.engine.fakes import FakeHost
+from tests.engine.names import A
+
+Said = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def live(host: FakeHost) -> FakeHost:
+    deploy.activate(host, host.ship(A))
+    return host
+
+
+def test_it_prints_what_the_command_said_and_returns_its_status(live: FakeHost, capsys: Said) -> None:
+    live.systemd.one_off = [
+        Entry("Started run@", by_unit=False),
+        Entry("hello", by_unit=True),
+        Entry("Main process exited, status=3", by_unit=False, exit_status=3),
+    ]
+    capsys.readouterr()
+    assert oneoff.run(live, ["true"], by="alice", timeout=5) == 3
+    assert capsys.readouterr().out == "hello\n"
+    assert f"start run@{A}.service" in live.systemd.calls
+
+
+def test_the_script_has_the_releases_environment_and_the_command_word_by_word(live: FakeHost) -> None:
+    oneoff.run(live, ["printf", "%s|", "a b", "$HOME", "it's"], by="alice", timeout=5)
+    script = live.releases.path(A) / ".slipway/run"
+    assert script.read_text().splitlines()[:2] == ["#!/bin/sh", ". /.slipway/env"]
+    assert script.stat().st_mode & 0o777 == 0o755
+    command = script.read_text().splitlines()[2]
+    assert subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=True).stdout == "a b|$HOME|it's|"
+
+
+def test_who_ran_what_is_kept(live: FakeHost) -> None:
+    oneoff.run(live, ["echo", "one"], by="alice", timeout=5)
+    oneoff.run(live, ["echo", "two"], by="bob", timeout=5)
+    kept = [json.loads(line) for line in (live.releases.root / "audit.jsonl").read_text().splitlines()]
+    assert [(line["what"], line["by"], line["command"]) for line in kept] == [
+        ("run", "alice", ["echo", "one"]),
+        ("run", "bob", ["echo", "two"]),
+    ]
+    assert all(line["release"] == A and line["at"].endswith("+00:00") for line in kept)
+
+
+def test_one_that_takes_too_long_is_stopped(live: FakeHost) -> None:
+    live.systemd.one_off_hangs = True
+    with pytest.raises(SlipwayError, match="was stopped; allow more with --timeout"):
+        oneoff.run(live, ["sleep", "9"], by="alice", timeout=0.2)
+    assert f"stop run@{A}.service" in live.systemd.calls
+
+
+def test_a_second_one_is_refused_and_nothing_is_started(live: FakeHost) -> None:
+    live.systemd.states[f"run@{A}.service"] = "active"
+    with pytest.raises(SlipwayError, match="another one-off runs"):
+        oneoff.run(live, ["true"], by="alice", timeout=5)
+    assert f"start run@{A}.service" not in live.systemd.calls
+    assert not (live.releases.path(A) / ".slipway/run").exists()
+
+
+def test_without_a_command_or_a_live_release_it_says_what_to_type(host: FakeHost) -> None:
+    with pytest.raises(UsageError, match="slipway run -- python"):
+        oneoff.run(host, [], by="alice", timeout=5)
+    with pytest.raises(SlipwayError, match="no release is live on this host: deploy one first"):
+        oneoff.run(host, ["true"], by="alice", timeout=5)
