@@ -11,6 +11,7 @@ import socket
 import sys
 import sysconfig
 import threading
+import time
 import traceback
 import weakref
 from collections.abc import Callable
@@ -19,6 +20,9 @@ from typing import Any
 
 LIBRARIES = tuple({sysconfig.get_path("stdlib"), sysconfig.get_path("purelib"), sysconfig.get_path("platlib")})
 ADVICE = "move it into the app's lifespan, which runs in each worker, or set app_preload: false (APP_PRELOAD=false)"
+
+LAST_MOMENTS = 1.0
+"""Seconds that what is about to end gets: the kernel lists a thread a moment longer than `join` waits for it."""
 
 
 class Watch:
@@ -84,7 +88,9 @@ def check() -> None:
     """End this process, naming each offender, if the import left one."""
     if _watch is None:  # preload was turned on after the configuration was read: nothing to compare with
         return
-    found = _watch.found()
+    deadline = time.monotonic() + LAST_MOMENTS
+    while (found := _watch.found()) and time.monotonic() < deadline:
+        time.sleep(0.02)
     _watch.end()
     if found:
         lines = "\n".join(f"  - {line}" for line in found)

@@ -7,7 +7,7 @@ from tests.app import postgres
 from tests.app.service import Service, migrate, running
 
 
-@pytest.fixture(scope="session", params=["sqlite", "postgres"])
+@pytest.fixture(scope="session", params=["sqlite", pytest.param("postgres", marks=pytest.mark.slow)])
 def service(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """Run the service with four workers, on each of the databases it supports."""
     state = tmp_path_factory.mktemp(request.param)

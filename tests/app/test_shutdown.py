@@ -16,15 +16,17 @@ from tests.app.service import GUNICORN, running
 UVICORN = (sys.executable, "-m", "uvicorn", "app.main:app", "--port", "{port}")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", [GUNICORN, UVICORN, (*UVICORN, "--reload")], ids=["gunicorn", "uvicorn", "reload"])
 def test_every_client_gets_its_end(command: tuple[str, ...], state: Path) -> None:
     seen: dict[str, Any] = {}
 
     def slow() -> None:
-        seen["slow"] = httpx.get(f"{url}/slow?seconds=2", timeout=10).status_code
+        seen["slow"] = httpx.get(f"{url}/slow?seconds=6", timeout=30).status_code
+        seen["slow ended"] = time.monotonic()
 
     def stream() -> None:
-        with httpx.stream("GET", f"{url}/events?count=3000", timeout=10) as answer:
+        with httpx.stream("GET", f"{url}/events?count=3000", timeout=30) as answer:
             seen["events"] = sum(line.startswith("data:") for line in answer.iter_lines())
         seen["events ended"] = time.monotonic()
 
@@ -33,7 +35,7 @@ def test_every_client_gets_its_end(command: tuple[str, ...], state: Path) -> Non
             client.send("hello")
             seen["echo"] = client.recv()
             try:
-                client.recv(timeout=10)
+                client.recv(timeout=30)
             except ConnectionClosed as closed:
                 seen["ws"] = closed.rcvd and closed.rcvd.code
         seen["ws ended"] = time.monotonic()
@@ -44,16 +46,13 @@ def test_every_client_gets_its_end(command: tuple[str, ...], state: Path) -> Non
         for thread in threads:
             thread.start()
         time.sleep(1)
-        asked = time.monotonic()
         service.stop()
-        stopped = time.monotonic() - asked
         for thread in threads:
             thread.join()
 
     assert seen["slow"] == 200, "a request in flight is finished"
     assert seen["events"] >= 3
-    assert seen["events ended"] - asked < 3, "a stream ends at once, it does not hold the old release"
+    assert seen["events ended"] < seen["slow ended"], "a stream ends at once, it does not hold the old release"
     assert (seen["echo"], seen["ws"]) == ("hello", 1012)
-    assert seen["ws ended"] - asked < 3
-    assert stopped < 8
+    assert seen["ws ended"] < seen["slow ended"]
     assert "Traceback" not in service.logged()
