@@ -58,7 +58,8 @@ def text(values: dict[str, Any]) -> str:
     if values["live"]:
         lines.append(f"  live      {values['live']} since {values['since']}, by {values['by'] or 'unknown'}")
         lines.append(f"  commit    {values['commit'] or 'unknown'}")
-        lines.append(f"  image     {values['image_name']} {values['image'][:19]}")
+        name = "" if values["image_name"].startswith("sha256:") else f" {values['image_name']}"
+        lines.append(f"  image     {values['image'][:19]}{name}")
     lines.append(f"  rollback  {values['rollback_target'] or 'nothing to go back to'}")
     if values["secrets_changed"]:
         lines.append("  secrets   changed since this release started; it uses today's from its next start on")

@@ -31,6 +31,8 @@ _PROCFILE_LINE = re.compile(r"([A-Za-z0-9_-]+):\s*(\S.*)\Z")
 # A cached tree may be in use by another deploy for this long after it was last asked for.
 _KEEP_SECONDS = 900
 _KEEP_TREES = 3
+# Removing one takes a second, and a deploy waits for it.
+_REMOVE_AT_ONCE = 2
 
 
 class ImageError(ValueError):
@@ -358,7 +360,8 @@ def prune(cache: Path, now: float | None = None) -> None:
     entries = [entry for entry in cache.iterdir() if entry.is_dir()] if cache.is_dir() else []
     entries.sort(key=lambda entry: entry.stat().st_mtime, reverse=True)
     whole = [entry for entry in entries if not entry.name.startswith(".partial-")]
-    for entry in entries:
-        newest = entry in whole[:_KEEP_TREES]
-        if not newest and now - entry.stat().st_mtime > _KEEP_SECONDS:
-            shutil.rmtree(entry, ignore_errors=True)
+    old = [
+        entry for entry in entries if now - entry.stat().st_mtime > _KEEP_SECONDS and entry not in whole[:_KEEP_TREES]
+    ]
+    for entry in old[-_REMOVE_AT_ONCE:]:
+        shutil.rmtree(entry, ignore_errors=True)

@@ -239,6 +239,8 @@ def test_pruning(tmp_path: Path) -> None:
     (tmp_path / ".partial-new").mkdir()
     os.utime(tmp_path / ".partial-new", (9_999, 9_999))
     prune(tmp_path, now=10_000)
+    assert not {entry.name for entry in tmp_path.iterdir()} & {"older", ".partial-old"}
+    prune(tmp_path, now=10_000)
     assert {entry.name for entry in tmp_path.iterdir()} == {"a", "b", "c", ".partial-new"}
 
 
