@@ -32,6 +32,10 @@ up: bootstrap ## Make a local host (a systemd container), provision it, deploy t
 down: ## Remove the local host; images and downloads stay for the next time
 	@tools/run tools/host down local
 
+.PHONY: provision
+provision: bootstrap ## Provision the hosts of an environment and deploy to them (ENV=...)
+	@$(playbook) site.yml $(ARGS)
+
 .PHONY: deploy
 deploy: bootstrap ## Deploy the working tree (ENV=production: to that environment)
 	@$(known)
