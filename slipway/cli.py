@@ -35,14 +35,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UsageError as error:
         print(f"slipway: {error}", file=sys.stderr)
         return 2
-    except SlipwayError as error:
-        print(f"slipway: {error}", file=sys.stderr)
-        return 1
-    except PermissionError as error:
-        print(f"slipway: {error}: run it as the user `deploy`", file=sys.stderr)
-        return 1
-    except OSError as error:
-        print(f"slipway: {error}", file=sys.stderr)
+    except (SlipwayError, OSError) as error:
+        advice = ": run it as the user `deploy`" if isinstance(error, PermissionError) else ""
+        print(f"slipway: {error}{advice}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print(
