@@ -1,9 +1,13 @@
 """Why a release failed, in words: what was asked and answered, what the app said last, what to change."""
 
 import re
+import time
 from collections.abc import Iterable
 
 from slipway.systemd import Systemd
+
+QUIET_SECONDS = 0.5
+MOST_SECONDS = 5.0
 
 HINTS: tuple[tuple[str, str], ...] = (
     (
@@ -47,13 +51,25 @@ def explain(what: str, systemd: Systemd, unit: str, since: float, lines: int = 3
 
     `since` is a time in epoch seconds; lines before it belong to another try.
     """
-    said = systemd.journal(unit, lines, since=f"@{since:.3f}")
+    said = last_words(systemd, unit, lines, since)
     parts = [what]
     if advice := hint(said):
         parts.append(f"Hint: {advice}.")
     parts.append(f"Last lines of {unit}:")
     parts.extend(f"  {line}" for line in said or ["(none)"])
     return printable("\n".join(parts))
+
+
+def last_words(systemd: Systemd, unit: str, lines: int, since: float) -> list[str]:
+    """What a unit said last, once nothing more comes: the journal is written a moment after the unit has ended."""
+    deadline = time.monotonic() + MOST_SECONDS
+    said = systemd.journal(unit, lines, since=f"@{since:.3f}")
+    quiet_since = time.monotonic()
+    while time.monotonic() < min(deadline, quiet_since + QUIET_SECONDS):
+        time.sleep(QUIET_SECONDS / 5)
+        if (more := systemd.journal(unit, lines, since=f"@{since:.3f}")) != said:
+            said, quiet_since = more, time.monotonic()
+    return said
 
 
 def printable(text: str) -> str:

@@ -35,6 +35,7 @@ NAME_RESOLUTION = {"etc/resolv.conf": "resolv.conf", "etc/hosts": "hosts"}
 """Links to the host's own, which the units bind to /run/name-resolution."""
 
 UNIT_OWNED = {
+    *("APP_PRELOAD", "MEMORY_MAX"),
     *("GUNICORN_CMD_ARGS", "FORWARDED_ALLOW_IPS", "WEB_CONCURRENCY", "WORKLOAD", "HOME", "HOSTNAME", "TMPDIR"),
     *("STATE_DIRECTORY", "CREDENTIALS_DIRECTORY", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "NOTIFY_SOCKET"),
 }

@@ -8,7 +8,7 @@ from typing import cast
 
 import pytest
 
-from slipway import client, deploy, traffic
+from slipway import causes, client, deploy, traffic
 from slipway.config import Config
 from slipway.releases import Releases
 from tests.engine.fakes import FakeFront, FakeHost, FakeSystemd
@@ -30,6 +30,7 @@ def fast(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wait for what happens, not for the clock."""
     monkeypatch.setattr(traffic, "DRAIN_SECONDS", 0.0)
     monkeypatch.setattr(traffic, "LOOK_SECONDS", 0.001)
+    monkeypatch.setattr(causes, "QUIET_SECONDS", 0.0)
     monkeypatch.setattr(deploy, "POLL_SECONDS", 0.005)
     monkeypatch.setattr(client, "POLL_SECONDS", 0.005)
     monkeypatch.setattr(deploy, "FRONT_TIMEOUT", 0.05)

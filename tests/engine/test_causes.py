@@ -1,7 +1,10 @@
 """What a person is told of a failure."""
 
+import time
+
 import pytest
 
+from slipway import causes
 from slipway.causes import HINTS, explain, hint
 from tests.engine.fakes import Behaviour, FakeHost
 from tests.engine.names import A
@@ -69,3 +72,22 @@ def test_an_apps_lines_cannot_steer_the_terminal_that_shows_them(host: FakeHost)
 def test_lines_of_an_earlier_try_are_left_out(host: FakeHost) -> None:
     explain("it crashed", host.systemd, f"app@{A}.service", since=1795371668.25)
     assert host.systemd.journals_since == ["@1795371668.250"]
+
+
+def test_a_journal_that_lags_is_waited_for(host: FakeHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(causes, "QUIET_SECONDS", 0.1)
+    lagging = [["Traceback"], ["Traceback", "  import nothere"], ["Traceback", "  import nothere", "ImportError"]]
+    monkeypatch.setattr(host.systemd, "journal", lambda *_a, **_k: lagging.pop(0) if len(lagging) > 1 else lagging[0])
+    assert explain("it crashed", host.systemd, f"app@{A}.service", since=0).endswith("  ImportError")
+
+
+def test_an_app_that_never_falls_silent_is_not_waited_for_for_ever(
+    host: FakeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(causes, "QUIET_SECONDS", 0.1)
+    monkeypatch.setattr(causes, "MOST_SECONDS", 0.3)
+    lines = iter(range(10**9))
+    monkeypatch.setattr(host.systemd, "journal", lambda *_a, **_k: [str(next(lines))])
+    began = time.monotonic()
+    explain("it crashed", host.systemd, f"app@{A}.service", since=0)
+    assert time.monotonic() - began < 5
