@@ -1,6 +1,7 @@
 """The links that say which release serves."""
 
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -31,9 +32,13 @@ def test_a_reader_never_sees_a_link_missing_while_it_is_swapped(releases: Releas
 
     reader = threading.Thread(target=read)
     reader.start()
-    for _ in range(300):
-        swap(B)
-        swap(A)
+    deadline, swaps = time.monotonic() + 20, 0
+    # As long as it takes that the reader had its turns: who runs when is the machine's business.
+    while (swaps < 300 or seen != {A, B}) and time.monotonic() < deadline:
+        for release in (B, A):
+            swap(release)
+            time.sleep(0)
+        swaps += 1
     done.set()
     reader.join()
     assert missing == []
