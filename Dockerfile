@@ -11,7 +11,7 @@ ARG BASE=debian:trixie-slim
 FROM ${BASE} AS base
 ARG SOURCE_DATE_EPOCH=1767225600
 SHELL ["/bin/sh", "-euc"]
-# Debian's security updates are wanted, so versions are not pinned.
+# Versions are not pinned: a build without the cache takes Debian's security updates (docker build --no-cache --pull).
 # hadolint ignore=DL3008
 RUN --mount=type=secret,id=ca,target=/dev/ca.crt \
     if [ -e /dev/ca.crt ]; then set -- -o Acquire::https::CAInfo=/dev/ca.crt; fi; \

@@ -5,7 +5,10 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 
 # Which environment deploy, rollback and status are about: a folder of ansible/inventories. `local` is the host of `make up`.
-ENV ?= local
+# Only the command line chooses it: a variable ENV that some shell exports means something else.
+ifneq ($(origin ENV),command line)
+override ENV := local
+endif
 # Where `make up` serves, on 127.0.0.1.
 HTTP_PORT ?= 8080
 # Where `make dev` serves.
@@ -22,7 +25,7 @@ help: ## List the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: up
-up: ENV = local
+up: override ENV = local
 up: bootstrap ## Make a local host (a systemd container), provision it, deploy the app to it
 	@tools/run tools/host up local --http $(HTTP_PORT)
 	@$(playbook) site.yml $(ARGS)
@@ -34,6 +37,7 @@ down: ## Remove the local host; images and downloads stay for the next time
 
 .PHONY: provision
 provision: bootstrap ## Provision the hosts of an environment and deploy to them (ENV=...)
+	@$(known)
 	@$(playbook) site.yml $(ARGS)
 
 .PHONY: deploy

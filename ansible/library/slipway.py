@@ -67,7 +67,7 @@ def main() -> None:
     if not module.get_bin_path(ENGINE):
         module.fail_json(
             msg="This host is not provisioned: it has no /usr/local/bin/slipway. Provision it first: "
-            "ansible-playbook -i inventories/<environment>/hosts.yml site.yml"
+            "make provision ENV=<environment>"
         )
     manifest = module.params["manifest"]
     status, out, err = module.run_command(

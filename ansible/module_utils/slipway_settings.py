@@ -9,6 +9,7 @@ from pathlib import Path
 # break what the name is for, so it is refused instead of dropped.
 RESERVED_NAMES = frozenset(
     {
+        "APP_PRELOAD",
         "CREDENTIALS_DIRECTORY",
         "FORWARDED_ALLOW_IPS",
         "GUNICORN_CMD_ARGS",
@@ -18,6 +19,7 @@ RESERVED_NAMES = frozenset(
         "LISTEN_FDNAMES",
         "LISTEN_FDS",
         "LISTEN_PID",
+        "MEMORY_MAX",
         "NOTIFY_SOCKET",
         "STATE_DIRECTORY",
         "TMPDIR",

@@ -94,7 +94,7 @@ def test_a_release_name_that_is_none(tmp_path: Path, release: str) -> None:
     [
         ("site.yml", "app1 cannot be reached: "),
         ("deploy.yml", "app1 cannot be reached as the user `deploy`"),
-        ("rollback.yml", "If the host was never provisioned: ansible-playbook -i"),
+        ("rollback.yml", "If the host was never provisioned: make provision ENV="),
     ],
 )
 def test_a_host_that_cannot_be_reached(tmp_path: Path, verb: str, expected: str) -> None:

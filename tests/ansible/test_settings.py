@@ -1,9 +1,14 @@
 """settings.env: what is read from it, and what is refused."""
 
+import re
 from pathlib import Path
 
 import pytest
-from ansible.module_utils.slipway_settings import SettingsError, read_settings
+from ansible.module_utils.slipway_settings import SettingsError, is_reserved, read_settings
+
+from tests.ansible.conftest import ANSIBLE
+
+UNIT = [ANSIBLE / "roles/app/templates/30-settings.conf.j2", ANSIBLE.parent / "systemd/sandbox.conf"]
 
 
 def settings(folder: Path, text: str) -> dict[str, str]:
@@ -40,3 +45,9 @@ def test_a_line_that_cannot_be_used_is_named(tmp_path: Path, text: str, expected
 def test_a_missing_file_is_no_empty_one(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"nowhere\.env does not exist"):
         read_settings(tmp_path / "nowhere.env")
+
+
+def test_what_the_unit_sets_is_no_setting() -> None:
+    names = [name for file in UNIT for name in re.findall(r'^Environment="?(\w+)=', file.read_text(), re.MULTILINE)]
+    assert {"MEMORY_MAX", "GUNICORN_CMD_ARGS", "HOME"} <= set(names)
+    assert [name for name in names if not is_reserved(name)] == []

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""Holds a WebSocket and an event stream open, and says as JSON what became of them.
+"""Holds a WebSocket and two event streams open, and says as JSON what became of them.
 
     tests/load/streams.py http://127.0.0.1:8080 [--host-header NAME] [--max-seconds 120]
 
-Started before a deploy, it sees what a cutover does to them. It ends when both have ended.
+Started before a deploy, it sees what a cutover does to them. It ends when all have ended.
+One of the event streams is asked for as a browser does (`events_as_browser`), one without saying so (`events`).
 """
 
 import argparse
@@ -42,12 +43,11 @@ def websocket(url: str, host: str, deadline: float) -> dict[str, Any]:
     return {"echoed": echoed, "error": "it was not closed"}
 
 
-def events(url: str, host: str, deadline: float) -> dict[str, Any]:
+def events(url: str, host: str, deadline: float, **headers: str) -> dict[str, Any]:
     """Read an event stream to its end, and note the longest time between two events (seconds)."""
     parts = urlsplit(url)
     connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=30)
-    # No `Accept: text/event-stream` on purpose: that nginx does not buffer is then the app's word (X-Accel-Buffering).
-    connection.request("GET", f"/events?count={EVENTS}", headers={"Host": host})
+    connection.request("GET", f"/events?count={EVENTS}", headers={"Host": host, **headers})
     response = connection.getresponse()
     received, gap, before = 0, 0.0, time.monotonic()
     releases: set[str] = set()
@@ -66,18 +66,24 @@ def events(url: str, host: str, deadline: float) -> dict[str, Any]:
     return {"received": received, "longest_gap": round(gap, 3), "releases": sorted(releases), "ended": True}
 
 
+def events_as_browser(url: str, host: str, deadline: float) -> dict[str, Any]:
+    """Ask as EventSource does. nginx knows such a request; that it does not buffer the other is the app's word."""
+    return events(url, host, deadline, Accept="text/event-stream")
+
+
+KINDS = (websocket, events, events_as_browser)
+
+
 def main() -> int:
-    """Open both and print what became of them."""
+    """Open all and print what became of them."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("url")
     parser.add_argument("--host-header", default="localhost")
     parser.add_argument("--max-seconds", type=float, default=120)
     options = parser.parse_args()
     deadline = time.monotonic() + options.max_seconds
-    with ThreadPoolExecutor(2) as pool:
-        calls = {
-            kind.__name__: pool.submit(kind, options.url, options.host_header, deadline) for kind in (websocket, events)
-        }
+    with ThreadPoolExecutor(len(KINDS)) as pool:
+        calls = {kind.__name__: pool.submit(kind, options.url, options.host_header, deadline) for kind in KINDS}
         result = {name: call.result() for name, call in calls.items()}
     print(json.dumps(result))
     return 0 if all("error" not in part for part in result.values()) else 1

@@ -254,6 +254,27 @@ def test_too_few_requests_prove_nothing(load: Load) -> None:
 
 
 @pytest.mark.slow
+def test_a_freeze_that_loses_no_request_is_seen(load: Load) -> None:
+    with serving() as server:
+        load.start(server)
+        time.sleep(1)
+        assert load("check", "--min-rate", "1", "--max-gap", "2").returncode == 0
+        server.loop.call_soon_threadsafe(time.sleep, 4)
+        time.sleep(3)
+        while_it_lasts = load("check", "--min-rate", "1", "--max-gap", "2")
+        time.sleep(2)
+        afterwards = load("check", "--min-rate", "1", "--max-gap", "3")
+        code, summary = load.stop("--max-gap", "30")
+    for check in (while_it_lasts, afterwards):
+        assert check.returncode == 1
+        assert json.loads(check.stdout)["problems"][0].startswith("nothing was answered for ")
+    assert (code, summary["failures"]) == (0, 0)
+    assert 3.9 < summary["worst_gap"]["seconds"] < 10
+    assert set(summary["max_by_route"]) == {"/version", "/readyz", "/{slug}", "/links", "/slow"}
+    assert max(summary["max_by_route"].values()) > 3000
+
+
+@pytest.mark.slow
 def test_a_load_that_died_is_no_success(load: Load) -> None:
     with serving() as server:
         load.start(server)

@@ -85,6 +85,21 @@ def environment(host: Any, status: Any) -> dict[str, str]:
     return dict(line.partition("=")[::2] for line in lines if line)
 
 
+@pytest.fixture
+def live(ask: Any, status: Any, image: Callable[[str], str], environment: dict[str, str]) -> Callable[[str, str], None]:
+    """Check that an image is live with a setting: by the engine's word, nginx's answer and the app's environment."""
+
+    def check(tag: str, greeting: str) -> None:
+        assert status["state"] == "healthy"
+        assert status["image"] == image(tag)
+        version = ask("/version").json
+        assert version["release"] == status["live"]
+        assert version["image"] == image(tag)
+        assert environment["GREETING"] == greeting
+
+    return check
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Print the journal's end beside a test that failed."""

@@ -51,9 +51,15 @@ def test_it_writes_its_own_data(host: Any, inside: str) -> None:
     assert host.file("/var/lib/app").mode == 0o700
 
 
-def test_it_reaches_no_network(host: Any, inside: str) -> None:
-    interfaces = host.check_output(f"{inside} /bin/sh -c 'cat /proc/net/dev' 2>/dev/null || true")
-    assert "eth0" not in interfaces
+def test_it_reaches_no_network(host: Any, unit: str, inside: str) -> None:
+    pid = host.check_output(f"systemctl show --property=MainPID --value {unit}")
+    assert host.check_output(f"readlink /proc/{pid}/ns/net") != host.check_output("readlink /proc/1/ns/net")
+    program = "import socket, sys; socket.create_connection((sys.argv[1], 80), 5)"
+    # The same without its own network, to see that there is something to reach.
+    assert host.run(f"{inside.replace(' --net ', ' ')} /opt/venv/bin/python -c '{program}' 127.0.0.1").rc == 0
+    assert "refused" in host.run(f"{inside} /opt/venv/bin/python -c '{program}' 127.0.0.1").stderr
+    gateway = host.check_output("ip -4 route show default").split()[2]
+    assert "unreachable" in host.run(f"{inside} /opt/venv/bin/python -c '{program}' {gateway}").stderr
 
 
 def test_no_program_of_an_image_changes_who_runs_it(host: Any) -> None:
