@@ -78,10 +78,19 @@ class Systemd:
 
     def journal(self, unit: str, lines: int = 30, since: str | None = None) -> list[str]:
         """The last lines that a unit wrote."""
-        command = ["journalctl", "--quiet", "--no-pager", "--output=cat", f"--unit={unit}", f"--lines={lines}"]
+        # Backwards: with --since, systemd 252 takes --lines for the first ones, not the last.
+        command = [
+            "journalctl",
+            "--quiet",
+            "--no-pager",
+            "--output=cat",
+            "--reverse",
+            f"--unit={unit}",
+            f"--lines={lines}",
+        ]
         if since:
             command.append(f"--since={since}")
-        return self._run(*command).stdout.splitlines()
+        return self._run(*command).stdout.splitlines()[::-1]
 
     def cursor(self) -> str:
         """Where the journal ends now."""

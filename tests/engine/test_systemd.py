@@ -104,6 +104,6 @@ def test_units_that_are_not_inactive_are_listed(says: Says) -> None:
 
 
 def test_the_journal_is_read_whatever_bytes_the_app_wrote(says: Says) -> None:
-    called = says("journalctl", b"caf\xe9\nplain\n")
+    called = says("journalctl", b"plain\ncaf\xe9\n")
     assert Systemd().journal("app@x.service", lines=7) == ["caf\ufffd", "plain"]
     assert "--unit=app@x.service --lines=7" in called()[0]
