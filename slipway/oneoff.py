@@ -73,10 +73,12 @@ def shell(host: Host) -> None:
     process = host.systemd.main_process(f"app@{release}.service")
     if not process:
         raise SlipwayError(f"app@{release}.service does not run: `slipway status`, then `slipway recover`")
-    uid = pwd.getpwnam("app")
+    user = pwd.getpwnam("app")
+    # Privilege is dropped by the host's own programs, before the first one of the release runs: that is `deploy`'s.
     enter = ["nsenter", f"--target={process}", "--mount", "--net", "--ipc", "--uts", "--root", "--wdns=/"]
-    become = ["setpriv", f"--reuid={uid.pw_uid}", f"--regid={uid.pw_gid}", "--clear-groups", "--no-new-privs"]
-    os.execvp("nsenter", [*enter, "--", *become, "/bin/sh", "-c", ". /.slipway/env; exec /bin/sh -i"])
+    become = [f"--setgid={user.pw_gid}", f"--setuid={user.pw_uid}"]
+    shell = ["/bin/sh", "-c", ". /.slipway/env; exec /bin/sh -i"]
+    os.execvp("setpriv", ["setpriv", "--no-new-privs", "--", *enter, *become, "--", *shell])
 
 
 def live(host: Host) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from types import SimpleNamespace
 
 import pytest
 
@@ -72,3 +73,22 @@ def test_without_a_command_or_a_live_release_it_says_what_to_type(host: FakeHost
         oneoff.run(host, [], by="alice", timeout=5)
     with pytest.raises(SlipwayError, match="no release is live on this host: deploy one first"):
         oneoff.run(host, ["true"], by="alice", timeout=5)
+
+
+def test_a_shell_drops_privilege_before_anything_of_the_release_runs(
+    live: FakeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once inside its files every program is one that `deploy` shipped: only the last, as the app's user, may be."""
+    became: list[list[str]] = []
+    monkeypatch.setattr("os.execvp", lambda _program, words: became.append(words))
+    monkeypatch.setattr("pwd.getpwnam", lambda _name: SimpleNamespace(pw_uid=990, pw_gid=991))
+    monkeypatch.setattr(live.systemd, "main_process", lambda _unit: 4711)
+    oneoff.shell(live)
+    (words,) = became
+    entered = words.index("nsenter")
+    inside = words[words.index("--", entered) + 1 :]
+    assert words[:entered] == ["setpriv", "--no-new-privs", "--"]
+    assert {"--target=4711", "--root", "--setuid=990", "--setgid=991"} < set(
+        words[entered : words.index("--", entered)]
+    )
+    assert inside[0] == "/bin/sh"
