@@ -53,10 +53,12 @@ class Server:
 
     def close(self) -> None:
         async def end() -> None:
+            await asyncio.sleep(0.05)  # what was accepted gets its task, which is what closes it
             others = asyncio.all_tasks() - {asyncio.current_task()}
             for task in others:
                 task.cancel()
             await asyncio.gather(*others, return_exceptions=True)
+            await asyncio.sleep(0.05)  # transports close in a later turn of the loop
 
         self.refuse()
         self.do(end())
@@ -80,10 +82,12 @@ class Server:
         return 404, {}, b"{}"
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
-            while await self.request(reader, writer):
-                pass
-        writer.close()
+        try:
+            with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+                while await self.request(reader, writer):
+                    pass
+        finally:
+            writer.close()
 
     async def request(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         """Answer one request; False ends the connection."""
