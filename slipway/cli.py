@@ -85,14 +85,27 @@ def _ship_end(host: Host, options: argparse.Namespace) -> None:
     ship.end(host, options.release)
 
 
+def _ship_cancel(host: Host, options: argparse.Namespace) -> None:
+    ship.cancel(host, options.release)
+
+
 def _activate(host: Host, options: argparse.Namespace) -> None:
-    client.request(host, options.release, "deploy", options.by)
+    asked = {"lock_wait": options.lock_wait, "hold": options.hold, "migrate": options.migrate}
+    client.request(host, options.release, "deploy", options.by, **asked)
     if not options.no_wait:
         print(client.summary(client.wait(host, options.release, "done")))
 
 
 def _wait(host: Host, options: argparse.Namespace) -> None:
     print(client.summary(client.wait(host, options.release, options.until)))
+
+
+def _confirm(host: Host, options: argparse.Namespace) -> None:
+    client.confirm(host, options.release)
+
+
+def _abort(host: Host, options: argparse.Namespace) -> None:
+    print(client.abort(host, options.release, options.by, options.reason))
 
 
 def _rollback(host: Host, options: argparse.Namespace) -> None:
@@ -103,7 +116,7 @@ def _rollback(host: Host, options: argparse.Namespace) -> None:
         )
     if not host.releases.record(target).healthy:
         raise SlipwayError(f"{target} was never healthy, so a rollback does not go there: deploy it instead")
-    client.request(host, target, "rollback", options.by)
+    client.request(host, target, "rollback", options.by, lock_wait=options.lock_wait)
     if options.no_wait:
         print(target)
         return
@@ -150,9 +163,17 @@ def _parser() -> argparse.ArgumentParser:
     command = add("activate", _activate, "make a shipped release live")
     command.add_argument("release")
     _request_options(command)
-    command = add("wait", _wait, "wait until an activation is live, or done; on failure print its cause")
+    command.add_argument("--hold", type=int, metavar="SECONDS", default=0, help="wait to be confirmed")
+    command.add_argument("--no-migrate", dest="migrate", action="store_false", help="another host runs the migrations")
+    command = add("confirm", _confirm, "let a release that is held stay")
     command.add_argument("release")
-    command.add_argument("--for", dest="until", choices=("live", "done"), default="done")
+    command = add("abort", _abort, "take a release back, however far it came")
+    command.add_argument("release")
+    command.add_argument("--by", default=client.caller(), help="who asks, for the record")
+    command.add_argument("--reason", default="somebody asked for it", help="why, for the record")
+    command = add("wait", _wait, "wait until an activation is that far; on failure print its cause")
+    command.add_argument("release")
+    command.add_argument("--for", dest="until", choices=tuple(client.REACHED), default="done")
     command = add("logs", _logs, "what the live release, or the one named, has logged")
     command.add_argument("-f", "--follow", action="store_true", help="go on as more comes")
     command.add_argument("-n", "--lines", type=int, default=100, help="how many to begin with (default 100)")
@@ -166,6 +187,8 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--boot", action="store_true", help="do not wait for what is started")
     command = add("ship-begin", _ship_begin, "make room for a release (its manifest on standard input)")
     command.add_argument("release")
+    command = add("ship-cancel", _ship_cancel, "remove what has arrived of a release")
+    command.add_argument("release")
     command = add("ship-end", _ship_end, "complete a release whose files have arrived")
     command.add_argument("release")
     command = add("engine", _engine, "run an activation in the foreground; deploy@.service does this")
@@ -175,4 +198,5 @@ def _parser() -> argparse.ArgumentParser:
 
 def _request_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--by", default=client.caller(), help="who asks, for the record")
+    command.add_argument("--lock-wait", type=int, metavar="SECONDS", default=0, help="queue behind another activation")
     command.add_argument("--no-wait", action="store_true", help="return when it has begun; see `slipway wait`")

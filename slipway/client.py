@@ -7,23 +7,39 @@ laptop does not stop a deploy half-way.
 import os
 import time
 import uuid
+from typing import Any
 
-from slipway import lock
+from slipway import decision, lock
 from slipway.errors import SlipwayError
 from slipway.host import Host
 from slipway.releases import Record, check_name, now
 
 POLL_SECONDS = 0.05
+REACHED = {
+    "migrated": {"held", "live", "done"},
+    "held": {"held", "live", "done"},
+    "live": {"live", "done"},
+    "done": {"done"},
+}
+"""The states of a request that are at or beyond a milestone."""
 
 
 def caller() -> str:
     """Who asks, as far as the host can tell."""
+    return f"{os.environ.get('USER', 'deploy')}@{origin() or 'this host'}"
+
+
+def origin() -> str | None:
+    """The address that the caller's connection comes from; None for somebody on the host itself."""
     connection = os.environ.get("SSH_CONNECTION", "").split()
-    return f"{os.environ.get('USER', 'deploy')}@{connection[0] if connection else 'this host'}"
+    return connection[0] if connection else None
 
 
-def request(host: Host, release: str, kind: str, by: str) -> Record:
+def request(host: Host, release: str, kind: str, by: str, **options: Any) -> Record:
     """Start the engine for a release.
+
+    `options`: lock_wait (seconds to queue behind another activation), hold (seconds to wait to be confirmed), migrate
+    (False: another host runs the migrations).
 
     Raises:
         UsageError: the name is not one.
@@ -33,9 +49,11 @@ def request(host: Host, release: str, kind: str, by: str) -> Record:
     record = host.releases.record(check_name(release))
     if not host.releases.path(release).is_dir():
         raise SlipwayError(f"release {release} has no files on this host: ship it under a new name")
-    if (described := lock.holder(host.lock_file)) is not None:
+    if not options.get("lock_wait") and (described := lock.holder(host.lock_file)) is not None:
         raise lock.refuse(described)
-    record.request = {"id": uuid.uuid4().hex, "kind": kind, "by": by, "at": now(), "state": "requested"}
+    decision.forget(host, release)
+    asked = {"id": uuid.uuid4().hex, "kind": kind, "by": by, "from": origin(), "at": now(), "state": "requested"}
+    record.request = asked | options
     host.releases.save(record)
     unit = f"deploy@{release}.service"
     if said := host.systemd.start(unit):
@@ -44,19 +62,19 @@ def request(host: Host, release: str, kind: str, by: str) -> Record:
 
 
 def wait(host: Host, release: str, until: str) -> Record:
-    """Wait until an activation is `live` or `done`.
+    """Wait until an activation has `migrated`, is `held`, `live` or `done`.
 
     Raises:
         SlipwayError: it failed, with the cause; or the engine died.
     """
-    reached = {"live": {"live", "done"}, "done": {"done"}}[until]
+    reached = REACHED[until]
     unit = f"deploy@{release}.service"
     while True:
         # In this order: an engine that ends between the two looks has written its record before.
         ended = host.systemd.state(unit).ended
         record = host.releases.record(release)
         state = record.request.get("state")
-        if state in reached:
+        if state in reached or (until == "migrated" and (state == "running" and record.phase not in {None, "migrate"})):
             return record
         if state == "failed":
             raise SlipwayError(failure(host, record))
@@ -67,6 +85,40 @@ def wait(host: Host, release: str, until: str) -> Record:
                 f"deploy mends what it left. It said last:\n{said}"
             )
         time.sleep(POLL_SECONDS)
+
+
+def confirm(host: Host, release: str) -> None:
+    """Let a release that is held become the one that stays.
+
+    Raises:
+        SlipwayError: it is neither held nor live.
+    """
+    record = host.releases.record(check_name(release))
+    state = record.request.get("state")
+    if state == "held":
+        decision.confirm(host, release)
+    elif state not in REACHED["live"] or host.releases.current() != release:
+        raise SlipwayError(f"release {release} is not held: {record.cause or f'its activation is {state}'}")
+
+
+def abort(host: Host, release: str, by: str, reason: str) -> str:
+    """Take a release back, however far it came. Returns what was done, in words.
+
+    Raises:
+        SlipwayError: it is live and there is nothing to go back to, or the way back failed.
+    """
+    record = host.releases.known(check_name(release))
+    if not host.systemd.state(unit := f"deploy@{release}.service").ended:
+        decision.withdraw(host, release, reason)
+        host.systemd.stop(unit)
+        record = host.releases.known(release)
+    if host.releases.current() != release:
+        return f"{release} is not live here: nothing to take back" if record.state != "failed" else "taken back"
+    if not record.previous:
+        raise SlipwayError(f"{release} is live, and there was nothing before it to go back to")
+    request(host, record.previous, "rollback", by, lock_wait=60)
+    wait(host, record.previous, "live")
+    return f"went back to {record.previous}"
 
 
 def failure(host: Host, record: Record) -> str:

@@ -27,6 +27,13 @@ class Config:
     """How long a new release may take until it is ready."""
     migrate_timeout: int
     """How long its migrations may take."""
+    watch_seconds: int
+    """How long a new release is compared with the one before it, first with a slice of the traffic, then with all of
+    it. 0: not at all."""
+    watch_errors: float
+    """How much larger its share of failed requests may be, 0 to 1."""
+    watch_slower: float
+    """How many times the old release's median an answer may take before it counts as a slow one."""
     keep: int
     """How many releases stay on disk."""
 

@@ -4,7 +4,7 @@ import socket
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from slipway import identity
+from slipway import access_log, identity
 from slipway.config import Config
 from slipway.probe import Front
 from slipway.releases import Releases
@@ -21,6 +21,7 @@ class Host:
     front: Front = field(default_factory=Front)
     units: Path = identity.UNITS
     secrets_hash: Path = identity.SECRETS_HASH
+    access_log: Path = access_log.ACCESS_LOG
     name: str = field(default_factory=socket.gethostname)
 
     @property

@@ -39,22 +39,32 @@ def holder(path: Path) -> dict[str, Any] | None:
 def refuse(described: dict[str, Any]) -> LockedError:
     """The error for whoever comes second."""
     return LockedError(
-        f"another activation is running: {described.get('release', 'a release')} by "
-        f"{described.get('by', 'somebody')} since {described.get('since', 'just now')}. "
-        "Wait for it (`slipway status`), then try again."
+        f"another activation is running: {words(described)}. "
+        "Wait for it (`slipway status`), then try again; `release_lock_wait` waits by itself."
+    )
+
+
+def words(described: dict[str, Any]) -> str:
+    """Who holds it, from where and since when."""
+    where = f" from {described['from']}" if described.get("from") else ""
+    return (
+        f"{described.get('release', 'a release')} by {described.get('by', 'somebody')}{where} "
+        f"since {described.get('since', 'just now')}"
     )
 
 
 @contextmanager
-def held(path: Path, described: dict[str, Any]) -> Iterator[None]:
+def held(path: Path, described: dict[str, Any], patience: float = 0) -> Iterator[None]:
     """Hold the lock. It is the kernel's: when this process dies, however it dies, the lock is free.
+
+    `patience` in seconds: how long to wait for whoever holds it.
 
     Raises:
         LockedError: somebody else holds it.
     """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     try:
-        if not _taken(descriptor):
+        if not _taken(descriptor, max(patience, PATIENCE_SECONDS)):
             raise refuse(holder(path) or {})
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, json.dumps(described).encode(), 0)
@@ -63,8 +73,8 @@ def held(path: Path, described: dict[str, Any]) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _taken(descriptor: int) -> bool:
-    deadline = time.monotonic() + PATIENCE_SECONDS
+def _taken(descriptor: int, patience: float) -> bool:
+    deadline = time.monotonic() + patience
     while True:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

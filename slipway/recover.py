@@ -102,6 +102,6 @@ def _close_records(host: Host, current: str | None, mended: list[str]) -> None:
         else:
             record.state, record.retired_at = "retired", record.retired_at or now()
         record.phase = None
-        if record.request.get("state") in {"running", "live"}:
+        if record.request.get("state") in {"running", "held", "live"}:
             record.request["state"] = "done" if record.release == current else "failed"
         host.releases.save(record)

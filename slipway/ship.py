@@ -155,6 +155,13 @@ def begin(host: Host, release: str, manifest: Manifest) -> dict[str, object]:
     return answer
 
 
+def cancel(host: Host, release: str) -> None:
+    """Remove what has arrived of a release that will not be completed: a full disk must not stay full."""
+    check_name(release)
+    remove_tree(host.releases.partial(release))
+    _manifest_file(host.releases, release).unlink(missing_ok=True)
+
+
 def end(host: Host, release: str) -> Record:
     """Complete a release whose files have arrived.
 

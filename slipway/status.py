@@ -4,7 +4,7 @@ import platform
 from dataclasses import asdict
 from typing import Any
 
-from slipway import PROTOCOL, identity, lock
+from slipway import PROTOCOL, audit, identity, lock
 from slipway.host import Host
 from slipway.probe import ask_socket
 from slipway.releases import Record
@@ -33,6 +33,7 @@ def status(host: Host) -> dict[str, Any]:
         "rollback_target": releases.rollback_target(),
         "secrets_changed": bool(live) and record.identity.get("secrets") != identity.secrets_hash(host.secrets_hash),
         "lock": holder,
+        "history": audit.last(host),
         "releases": [asdict(each) for each in releases.all()],
         "disk": disk(releases),
         "config": host.config.as_dict(),
@@ -64,10 +65,20 @@ def text(values: dict[str, Any]) -> str:
     if values["secrets_changed"]:
         lines.append("  secrets   changed since this release started; it uses today's from its next start on")
     if lock_ := values["lock"]:
-        lines.append(f"  lock      {lock_.get('release')} by {lock_.get('by')} since {lock_.get('since')}")
+        lines.append(f"  lock      {lock.words(lock_)}")
     lines.append(f"  disk      {values['disk']['free_bytes'] >> 20} MiB free")
     for each in values["releases"]:
         mark = "*" if each["release"] == values["live"] else " "
         cause = f": {each['cause'].splitlines()[0]}" if each["state"] == "failed" and each["cause"] else ""
         lines.append(f"  {mark} {each['release']}  {each['state']}{cause}")
+    lines += ["  history"] * bool(values["history"]) + [f"    {_entry(each)}" for each in values["history"]]
     return "\n".join(lines)
+
+
+def _entry(entry: dict[str, Any]) -> str:
+    """One line of the audit."""
+    what = entry.get("release") or " ".join(entry.get("command") or [])
+    ended = entry.get("ended", entry.get("exit_status"))
+    seconds = f" in {entry['seconds']:.1f} s" if isinstance(entry.get("seconds"), int | float) else ""
+    cause = f": {entry['cause']}" if entry.get("cause") else ""
+    return f"{str(entry.get('at'))[:19]}  {entry.get('what')} {what} by {entry.get('by')}: {ended}{seconds}{cause}"

@@ -1,6 +1,7 @@
 """Where requests go: the slices' links, and waiting for what was already sent."""
 
 import time
+from collections.abc import Sequence
 
 from slipway.host import Host
 from slipway.probe import waiting
@@ -11,9 +12,9 @@ DRAIN_SECONDS = 2.2
 LOOK_SECONDS = 0.1
 
 
-def point(host: Host, release: str | None) -> bool:
-    """Point all slices at a release, or at nothing. Returns whether that changed anything."""
-    changed = [name for name in SLICES if host.releases.slice(name) != release]
+def point(host: Host, release: str | None, slices: Sequence[str] = SLICES) -> bool:
+    """Point slices at a release, or at nothing. Returns whether that changed anything."""
+    changed = [name for name in slices if host.releases.slice(name) != release]
     for name in changed:
         if release:
             host.releases.set_slice(name, release)

@@ -8,7 +8,7 @@ from typing import cast
 
 import pytest
 
-from slipway import causes, client, deploy, traffic
+from slipway import causes, client, phases, traffic, watch
 from slipway.config import Config
 from slipway.releases import Releases
 from tests.engine.fakes import FakeFront, FakeHost, FakeSystemd
@@ -22,6 +22,9 @@ CONFIG = Config(
     start_timeout=cast("int", 0.3),
     migrate_timeout=1,
     keep=5,
+    watch_seconds=0,
+    watch_errors=0.01,
+    watch_slower=3.0,
 )
 
 
@@ -30,12 +33,13 @@ def fast(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wait for what happens, not for the clock."""
     monkeypatch.setattr(traffic, "DRAIN_SECONDS", 0.0)
     monkeypatch.setattr(traffic, "LOOK_SECONDS", 0.001)
+    monkeypatch.setattr(watch, "LOOK_SECONDS", 0.001)
     monkeypatch.setattr(causes, "QUIET_SECONDS", 0.0)
-    monkeypatch.setattr(deploy, "POLL_SECONDS", 0.005)
+    monkeypatch.setattr(phases, "POLL_SECONDS", 0.005)
     monkeypatch.setattr(client, "POLL_SECONDS", 0.005)
-    monkeypatch.setattr(deploy, "FRONT_TIMEOUT", 0.05)
+    monkeypatch.setattr(phases, "FRONT_TIMEOUT", 0.05)
     monkeypatch.setattr("os.fsync", lambda _file: None)
-    for module in (traffic, deploy):
+    for module in (traffic, phases):
         monkeypatch.setattr(module, "waiting", lambda _path: 0)
 
 
@@ -56,6 +60,7 @@ def host(folder: Path) -> Iterator[FakeHost]:
     units.mkdir()
     (units / "app@.service").write_text("[Service]\n")
     (folder / "secrets.hash").write_text("abc\n")
+    (folder / "access.log").touch()
     systemd = FakeSystemd(releases)
     yield FakeHost(
         CONFIG,
@@ -64,6 +69,7 @@ def host(folder: Path) -> Iterator[FakeHost]:
         front=FakeFront(releases),
         units=units,
         secrets_hash=folder / "secrets.hash",
+        access_log=folder / "access.log",
         name="test-host",
     )
     systemd.close()

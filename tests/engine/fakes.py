@@ -6,11 +6,12 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+from slipway import decision
 from slipway.host import Host
 from slipway.probe import Answer, Front, ask_socket
 from slipway.releases import Record, Releases
@@ -223,6 +224,14 @@ class FakeHost(Host):
         for name, value in values.items():
             setattr(record, name, value)
         self.releases.save(record)
+
+    def takes_every_phase(self, release: str) -> None:
+        """Let its activation migrate, be watched, and be held and confirmed."""
+        self.has_migrations(release)
+        self.config = replace(self.config, watch_seconds=cast("int", 0.005))
+        request = self.releases.record(release).request | {"kind": "deploy", "hold": 5, "state": "requested"}
+        self.change(release, request=request)
+        decision.confirm(self, release)
 
     def has_migrations(self, release: str) -> None:
         (self.releases.path(release) / ".slipway/release").write_text("#!/bin/sh\n")

@@ -122,7 +122,7 @@ def test_an_engine_that_ends_between_two_looks_has_its_result_read(
 def test_the_summary_is_one_line_with_the_seconds_of_each_phase(host: FakeHost) -> None:
     record = deploy.activate(host, host.ship(A))
     told = client.summary(record)
-    assert told.startswith(f"{A} is live (migrate 0.")
+    assert told.startswith(f"{A} is live (start 0.")
     assert "\n" not in told
     record.phases = []
     assert client.summary(record) == f"{A} is live"

@@ -3,10 +3,11 @@
 import os
 import signal
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
-from slipway import deploy
+from slipway import deploy, phases
 from slipway.errors import Interrupted, PhaseError
 from tests.engine.fakes import Behaviour, FakeHost
 from tests.engine.names import A, B
@@ -17,13 +18,13 @@ def terminate() -> None:
 
 
 def with_signal(phase: deploy.Phase, when: str) -> deploy.Phase:
-    def do(run: deploy.Activation) -> None:
+    def do(run: phases.Activation) -> None:
         if when == "before":
             terminate()
         phase.do(run)
         terminate()
 
-    return deploy.Phase(phase.name, do, phase.undo)
+    return replace(phase, do=do)
 
 
 @pytest.fixture(autouse=True)
@@ -40,10 +41,10 @@ def test_it_is_taken_back_from_every_phase(
 ) -> None:
     deploy.activate(host, host.ship(A))
     host.ship(B)
-    host.has_migrations(B)
+    host.takes_every_phase(B)
     with monkeypatch.context() as patch:
-        phases = [with_signal(phase, when) if phase.name == name else phase for phase in deploy.UNDOABLE]
-        patch.setattr(deploy, "UNDOABLE", tuple(phases))
+        changed = [with_signal(phase, when) if phase.name == name else phase for phase in deploy.UNDOABLE]
+        patch.setattr(deploy, "UNDOABLE", tuple(changed))
         with pytest.raises(Interrupted):
             deploy.activate(host, B)
     assert host.releases.current() == host.releases.slice("live") == host.releases.slice("canary") == A
@@ -51,6 +52,7 @@ def test_it_is_taken_back_from_every_phase(
     record = host.releases.record(B)
     assert record.cause == f"{name}: the engine was asked to stop"
     assert (record.state, record.healthy, record.previous, record.live_at) == ("failed", False, None, None)
+    host.takes_every_phase(B)
     deploy.activate(host, B)
     assert host.releases.current() == B
 
@@ -58,8 +60,8 @@ def test_it_is_taken_back_from_every_phase(
 @pytest.mark.parametrize("name", [phase.name for phase in deploy.TIDYING])
 def test_once_live_it_stays_live(host: FakeHost, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     deploy.activate(host, host.ship(A))
-    phases = [with_signal(phase, "after") if phase.name == name else phase for phase in deploy.TIDYING]
-    monkeypatch.setattr(deploy, "TIDYING", tuple(phases))
+    changed = [with_signal(phase, "after") if phase.name == name else phase for phase in deploy.TIDYING]
+    monkeypatch.setattr(deploy, "TIDYING", tuple(changed))
     deploy.activate(host, host.ship(B))
     assert host.releases.current() == B
     assert host.systemd.running() == {B}
@@ -71,12 +73,12 @@ def test_a_second_request_to_stop_does_not_interrupt_the_taking_back(
 ) -> None:
     deploy.activate(host, host.ship(A))
 
-    def stubborn(run: deploy.Activation) -> None:
+    def stubborn(run: phases.Activation) -> None:
         terminate()
-        deploy.point_back(run)
+        phases.point_back(run)
 
-    phases = [deploy.Phase(p.name, p.do, stubborn) if p.name == "cutover" else p for p in deploy.UNDOABLE]
-    monkeypatch.setattr(deploy, "UNDOABLE", tuple(phases))
+    changed = [replace(p, undo=stubborn) if p.name == "cutover" else p for p in deploy.UNDOABLE]
+    monkeypatch.setattr(deploy, "UNDOABLE", tuple(changed))
     with pytest.raises(PhaseError, match="through nginx"):
         deploy.activate(host, host.ship(B, Behaviour(broken_when_live=True)))
     assert host.releases.slice("live") == A
@@ -90,7 +92,9 @@ def test_a_rollback_that_was_interrupted_can_be_asked_for_again(
     for release in (A, B):
         deploy.activate(host, host.ship(release))
     with monkeypatch.context() as patch:
-        patch.setattr(deploy, "UNDOABLE", (with_signal(deploy.UNDOABLE[0], "before"), *deploy.UNDOABLE[1:]))
+        patch.setattr(
+            deploy, "UNDOABLE", [with_signal(p, "before") if p.name == "start" else p for p in deploy.UNDOABLE]
+        )
         with pytest.raises(Interrupted):
             deploy.activate(host, A)
     assert host.releases.rollback_target() == A

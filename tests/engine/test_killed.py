@@ -7,13 +7,14 @@ import os
 import signal
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from typing import Any
 
 import pytest
 
-from slipway import deploy, lock
+from slipway import deploy, lock, phases
 from slipway.recover import recover
 from slipway.releases import Releases
 from slipway.systemd import Systemd
@@ -79,12 +80,12 @@ def run_until_killed(host: FakeHost, release: str, arrange: Callable[[], None]) 
 
 def die_in(name: str, when: str) -> Callable[[], None]:
     def with_death(phase: deploy.Phase) -> deploy.Phase:
-        def do(run: deploy.Activation) -> None:
+        def do(run: phases.Activation) -> None:
             if when == "after":
                 phase.do(run)
             kill_myself()
 
-        return deploy.Phase(phase.name, do, phase.undo) if phase.name == name else phase
+        return replace(phase, do=do) if phase.name == name else phase
 
     def arrange() -> None:
         # For good: this process ends here.
@@ -100,7 +101,7 @@ def killed(request: pytest.FixtureRequest, host: FakeHost) -> str:
     when, name = str(request.param).split()
     deploy.activate(host, host.ship(A))
     host.ship(B)
-    host.has_migrations(B)
+    host.takes_every_phase(B)
     run_until_killed(host, B, die_in(name, when))
     return A if name in BEFORE_LIVE or (name, when) == ("keep", "before") else B
 
@@ -133,7 +134,7 @@ def test_the_next_deploy_heals_it(host: FakeHost, killed: str) -> None:
 
 @pytest.mark.usefixtures("killed")
 def test_the_same_release_can_be_tried_again(host: FakeHost) -> None:
-    host.change(B, request={"kind": "deploy", "state": "requested"})
+    host.takes_every_phase(B)
     record = deploy.activate(host, B)
     assert host.releases.current() == host.releases.slice("live") == B
     assert record.request["state"] == "done"

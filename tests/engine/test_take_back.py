@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from slipway import deploy
+from slipway import deploy, phases
 from slipway.errors import PhaseError
 from tests.engine.fakes import Behaviour, FakeHost
 from tests.engine.names import A, B
@@ -71,21 +71,23 @@ def test_phases_are_taken_back_in_reverse_order(live: FakeHost, monkeypatch: pyt
     done: list[str] = []
 
     def watched(phase: deploy.Phase) -> deploy.Phase:
-        def undo(run: deploy.Activation) -> None:
+        def undo(run: phases.Activation) -> None:
             done.append(phase.name)
             if phase.undo:
                 phase.undo(run)
 
-        return deploy.Phase(phase.name, phase.do, undo)
+        return replace(phase, undo=undo)
 
-    def fail(_run: deploy.Activation) -> None:
+    def fail(_run: phases.Activation) -> None:
         raise PhaseError("no")
 
-    phases = [watched(phase) for phase in deploy.UNDOABLE]
-    monkeypatch.setattr(deploy, "UNDOABLE", (*phases, deploy.Phase("after", fail)))
+    changed = [watched(phase) for phase in deploy.UNDOABLE]
+    monkeypatch.setattr(deploy, "UNDOABLE", (*changed, deploy.Phase("after", fail)))
+    live.ship(B)
+    live.takes_every_phase(B)
     with pytest.raises(PhaseError):
-        deploy.activate(live, live.ship(B))
-    assert done == [phase.name for phase in reversed(phases)]
+        deploy.activate(live, B)
+    assert done == [phase.name for phase in reversed(changed)]
 
 
 def test_traffic_is_back_before_the_new_release_stops(live: FakeHost) -> None:
@@ -102,14 +104,14 @@ def test_an_undo_that_fails_does_not_keep_the_others_from_running(
     def no_drain(*_given: object, **_more: object) -> None:
         raise OSError("ss is not here")
 
-    monkeypatch.setattr(deploy, "drain", no_drain)
+    monkeypatch.setattr(phases, "drain", no_drain)
     with pytest.raises(PhaseError):
         deploy.activate(live, live.ship(B, FAILURES["broken under traffic"]))
     assert live.releases.record(B).warnings == ["undo cutover: ss is not here"]
 
 
 def test_a_release_that_takes_no_connection_is_told_how(live: FakeHost, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(deploy, "waiting", lambda _path: 1)
+    monkeypatch.setattr(phases, "waiting", lambda _path: 1)
     with pytest.raises(PhaseError, match="LISTEN_FDS"):
         deploy.activate(live, live.ship(B, Behaviour(answers=False)))
 
@@ -129,12 +131,12 @@ def test_a_full_disk_takes_the_release_back(live: FakeHost, monkeypatch: pytest.
     def no_space(*_given: object) -> None:
         raise full
 
-    def start(run: deploy.Activation) -> None:
-        deploy.start(run)
+    def start(run: phases.Activation) -> None:
+        phases.start(run)
         monkeypatch.setattr("slipway.releases.write_atomically", no_space)
 
-    phases = [deploy.Phase("start", start, deploy.stop) if p.name == "start" else p for p in deploy.UNDOABLE]
-    monkeypatch.setattr(deploy, "UNDOABLE", tuple(phases))
+    changed = [deploy.Phase("start", start, phases.stop) if p.name == "start" else p for p in deploy.UNDOABLE]
+    monkeypatch.setattr(deploy, "UNDOABLE", tuple(changed))
     with pytest.raises(OSError, match="No space left"):
         deploy.activate(live, B)
 

@@ -1,0 +1,121 @@
+"""Is the new release worse than the old one? What two samples of the same traffic tell, and how sure that is.
+
+Both slices get a random share of the same requests at the same time, so whatever else changes (the hour, a slow
+database) changes for both. A difference counts when it is large enough to matter, which the site decides, and too large
+to be chance: Fisher's exact test, one-sided, which holds for three requests as well as for a million.
+"""
+
+import math
+import statistics
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from slipway.access_log import Try
+
+CHANCE = 1e-4
+"""How likely a difference like this may be between two releases that are equally good. Small, since the watch looks
+many times and each look is another chance to be wrong: in simulations of a whole watch, under one in a thousand."""
+NOTICEABLE_SECONDS = 0.02
+"""Nobody minds an answer that comes later by less than this, however many times slower it is."""
+SLOW_SHARE = 0.25
+"""This share of the answers must have become slow."""
+
+
+@dataclass
+class Sample:
+    """What a release answered while it was watched."""
+
+    tries: int = 0
+    bad: int = 0
+    seconds: list[float] = field(default_factory=list)
+    """How long each answer took to begin."""
+
+    def add(self, each: Try) -> None:
+        """Count a try."""
+        self.tries += 1
+        self.bad += each.bad
+        if each.seconds is not None and not each.bad:
+            self.seconds.append(each.seconds)
+
+    @property
+    def share(self) -> float:
+        """The share of the tries that failed."""
+        return self.bad / self.tries if self.tries else 0.0
+
+    @property
+    def median(self) -> float | None:
+        """The median time until an answer began, in seconds."""
+        return statistics.median(self.seconds) if self.seconds else None
+
+    def slow(self, limit: float) -> int:
+        """How many answers took longer than `limit` seconds."""
+        return sum(each > limit for each in self.seconds)
+
+    def figures(self) -> dict[str, float | int | None]:
+        """For the record."""
+        return {"tries": self.tries, "bad": self.bad, "median_seconds": self.median}
+
+    def __str__(self) -> str:
+        median = "" if self.median is None else f", median {self.median * 1000:.0f} ms"
+        return f"{self.bad} of {self.tries} failed{median}"
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much worse than the old release a new one may be."""
+
+    errors: float
+    """Additional share of failed requests, 0 to 1."""
+    slower: float
+    """Times the old release's median; an answer above it is a slow one."""
+
+
+def worse(new: Sample, old: Sample, limits: Limits) -> str | None:
+    """Why the new release is worse than the old one; None if it is not, or nobody can tell yet."""
+    if new.share - old.share > limits.errors and chance(new.bad, new.tries, old.bad, old.tries) < CHANCE:
+        return (
+            f"it fails more often than the release before it: {new}; before it {old} "
+            f"(`release_watch_errors` allows {limits.errors:.1%} more)"
+        )
+    if old.median is None:
+        return None
+    limit = max(limits.slower * old.median, old.median + NOTICEABLE_SECONDS)
+    slow_new, slow_old = new.slow(limit), old.slow(limit)
+    count_new, count_old = len(new.seconds), len(old.seconds)
+    if (
+        count_new
+        and slow_new / count_new - slow_old / count_old > SLOW_SHARE
+        and chance(slow_new, count_new, slow_old, count_old) < CHANCE
+    ):
+        return (
+            f"it is slower than the release before it: {slow_new} of {count_new} answers took longer than "
+            f"{limit * 1000:.0f} ms, before it {slow_old} of {count_old} (medians {1000 * (new.median or 0):.0f} and "
+            f"{1000 * old.median:.0f} ms; `release_watch_slower` allows {limits.slower:g} times)"
+        )
+    return None
+
+
+def chance(bad_new: int, tries_new: int, bad_old: int, tries_old: int) -> float:
+    """How likely it is that at least `bad_new` of all the bad ones fall on the new release if both are equally good.
+
+    Fisher's exact test, one-sided: the tail of the hypergeometric distribution. See R. A. Fisher, "The logic of
+    inductive inference", Journal of the Royal Statistical Society 98 (1935).
+    """
+    bad, tries = bad_new + bad_old, tries_new + tries_old
+    most = min(bad, tries_new)
+    return min(1.0, math.fsum(_terms(range(bad_new, most + 1), tries_new, bad, tries)))
+
+
+def _terms(counts: Iterable[int], tries_new: int, bad: int, tries: int) -> Iterable[float]:
+    whole = _log_choose(tries, bad)
+    for count in counts:
+        if bad - count > tries - tries_new:
+            continue
+        term = math.exp(_log_choose(tries_new, count) + _log_choose(tries - tries_new, bad - count) - whole)
+        yield term
+        if term < CHANCE * 1e-9 and count * tries > bad * tries_new:
+            return  # beyond the middle each one is smaller than the one before
+
+
+def _log_choose(of: int, some: int) -> float:
+    return math.lgamma(of + 1) - math.lgamma(some + 1) - math.lgamma(of - some + 1)

@@ -1,0 +1,96 @@
+"""Watching a release that has traffic: nginx's log, the unit, and requests of our own where there is no other."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from slipway import judgement, traffic
+from slipway.access_log import Follower, Try
+from slipway.errors import SlipwayError
+from slipway.host import Host
+from slipway.judgement import Limits, Sample
+from slipway.probe import ask_socket
+
+LOOK_SECONDS = 0.2
+ASK_TIMEOUT = 2.0
+
+
+@dataclass
+class Pair:
+    """What the new release answered and what the old one did, to the same kind of requests."""
+
+    new: Sample = field(default_factory=Sample)
+    old: Sample = field(default_factory=Sample)
+
+
+@dataclass
+class Watch:
+    """Compares a new release with the one before it, which was live when the watch began."""
+
+    host: Host
+    new_release: str
+    old_release: str
+    traffic: Pair = field(default_factory=Pair)
+    asked: Pair = field(default_factory=Pair)
+    """Our own requests, apart: they are all alike, and their share would differ between the two."""
+
+    def canary(self, check: Callable[[], None]) -> str | None:
+        """Compare the two slices. Returns why the new release is worse, None if it is not.
+
+        `check` is called at each look and may raise.
+        """
+        return self._watch({"canary": self.traffic.new, "live": self.traffic.old}, check, ask_old=True)
+
+    def alone(self, check: Callable[[], None]) -> str | None:
+        """Compare the new release, which now has all traffic, with what the old one did in `canary`."""
+        self.traffic.new, self.asked.new = Sample(), Sample()
+        return self._watch({"canary": self.traffic.new, "live": self.traffic.new}, check, ask_old=False)
+
+    def figures(self) -> dict[str, object]:
+        """For the record."""
+        return {
+            name: {"new": pair.new.figures(), "old": pair.old.figures()}
+            for name, pair in (("traffic", self.traffic), ("asked", self.asked))
+        }
+
+    def _watch(self, samples: dict[str, Sample], check: Callable[[], None], ask_old: bool) -> str | None:
+        # Over connections that nginx has kept, the release before still answers for a while, under the same name.
+        begin = time.time() + traffic.DRAIN_SECONDS
+        config = self.host.config
+        limits = Limits(config.watch_errors, config.watch_slower)
+        log = self._follow()
+        deadline = time.monotonic() + traffic.DRAIN_SECONDS + config.watch_seconds
+        try:
+            while time.monotonic() < deadline:
+                time.sleep(LOOK_SECONDS)
+                check()
+                before = self.traffic.new.tries
+                for each in log.new():
+                    if each.began >= begin:
+                        samples[each.slice].add(each)
+                if self.traffic.new.tries == before:
+                    # Nobody came since the last look.
+                    self.asked.new.add(self._ask("canary", self.new_release))
+                    if ask_old:
+                        self.asked.old.add(self._ask("live", self.old_release))
+                for pair in (self.traffic, self.asked):
+                    if why := judgement.worse(pair.new, pair.old, limits):
+                        return why
+        finally:
+            log.close()
+        return None
+
+    def _follow(self) -> Follower:
+        try:
+            return Follower(self.host.access_log)
+        except OSError as error:
+            raise SlipwayError(
+                f"nginx's log cannot be read ({error}), and the watch reads it: "
+                "provision the host again, or set `release_watch_seconds: 0`"
+            ) from None
+
+    def _ask(self, name: str, release: str) -> Try:
+        config, began = self.host.config, time.time()
+        path = self.host.releases.socket(release)
+        answer = ask_socket(path, config.ready_path, config.probe_host, timeout=ASK_TIMEOUT)
+        return Try(name, began, answer.status or None, time.time() - began)

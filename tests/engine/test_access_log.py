@@ -1,0 +1,83 @@
+"""nginx's log, as the watch reads it."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from slipway.access_log import Follower, Try, tries
+
+CANARY, LIVE = "unix:/srv/app/canary.sock", "unix:/srv/app/live.sock"
+
+
+def line(addresses: str, statuses: str, seconds: str = "0.010", *, time: float = 100.0, took: float = 0.5) -> str:
+    values = {"time": time, "seconds": took, "status": 200, "upstream_addr": addresses}
+    return json.dumps(values | {"upstream_status": statuses, "upstream_header_seconds": seconds})
+
+
+def test_a_request_is_one_try_of_the_slice_that_answered() -> None:
+    assert tries(line(LIVE, "200")) == [Try("live", 99.5, 200, 0.01)]
+
+
+def test_a_failure_that_the_other_slice_saved_counts_against_the_one_that_failed() -> None:
+    first, second = tries(line(f"{CANARY}, {LIVE}", "502, 200", "-, 0.020"))
+    assert (first.slice, first.status, first.bad, first.seconds) == ("canary", 502, True, None)
+    assert (second.slice, second.status, second.bad, second.seconds) == ("live", 200, False, 0.02)
+
+
+def test_a_redirect_inside_of_nginx_separates_tries_as_well() -> None:
+    assert [each.slice for each in tries(line(f"{CANARY} : {LIVE}", "200 : 200", "0.1 : 0.2"))] == ["canary", "live"]
+
+
+def test_no_answer_is_bad() -> None:
+    (only,) = tries(line(CANARY, "-", "-"))
+    assert only.bad
+
+
+@pytest.mark.parametrize("status", ["200", "307", "404", "422", "499"])
+def test_what_the_client_did_wrong_is_not_the_apps_fault(status: str) -> None:
+    assert not tries(line(LIVE, status))[0].bad
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "no JSON", "[]", "{}", line("", ""), line("-", "-"), line("127.0.0.1:80", "200"), line(LIVE, "200")[:-9]],
+)
+def test_lines_that_are_not_about_the_app_are_left_out(text: str) -> None:
+    assert tries(text) == []
+
+
+def statuses(follower: Follower) -> list[int | None]:
+    return [each.status for each in follower.new()]
+
+
+def test_only_what_is_added_is_read(tmp_path: Path) -> None:
+    log = tmp_path / "access.log"
+    log.write_text(line(LIVE, "200") + "\n")
+    follower = Follower(log)
+    assert statuses(follower) == []
+    with log.open("a") as file:
+        file.write(line(LIVE, "201") + "\n" + line(LIVE, "202")[:20])
+        file.flush()
+        assert statuses(follower) == [201]
+        file.write(line(LIVE, "202")[20:] + "\n")
+    assert statuses(follower) == [202], "half a line waits for its other half"
+    follower.close()
+
+
+def test_a_rotation_loses_nothing(tmp_path: Path) -> None:
+    log = tmp_path / "access.log"
+    log.touch()
+    follower = Follower(log)
+    log.rename(tmp_path / "access.log.1")
+    with (tmp_path / "access.log.1").open("a") as old:
+        old.write(line(LIVE, "201") + "\n")
+    assert statuses(follower) == [201], "nginx has not opened the new one yet"
+    with (tmp_path / "access.log.1").open("a") as old:
+        old.write(line(LIVE, "202") + "\n")
+    log.write_text(line(LIVE, "203") + "\n")
+    assert statuses(follower) == [202, 203]
+    with log.open("a") as file:
+        file.write(line(LIVE, "204") + "\n")
+    assert statuses(follower) == [204]
+    follower.close()

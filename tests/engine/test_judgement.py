@@ -1,0 +1,127 @@
+"""When a new release is worse than the one before it: sure enough to act, and not fooled by chance."""
+
+import random
+from fractions import Fraction
+from math import comb
+
+import pytest
+
+from slipway.access_log import Try
+from slipway.judgement import Limits, Sample, chance, worse
+
+LIMITS = Limits(errors=0.01, slower=3.0)
+
+
+def sample(good: int = 0, bad: int = 0, seconds: float = 0.01) -> Sample:
+    made = Sample()
+    for _ in range(good):
+        made.add(Try("live", 0, 200, seconds))
+    for _ in range(bad):
+        made.add(Try("live", 0, 500, seconds))
+    return made
+
+
+@pytest.mark.parametrize(
+    ("table", "expected"),
+    [
+        # Fisher's lady tasting tea: 4 of 4 right, and 3 or more of 4.
+        ((4, 4, 0, 4), 1 / 70),
+        ((3, 4, 1, 4), 17 / 70),
+        ((0, 10, 5, 10), 1.0),
+    ],
+)
+def test_fishers_exact_test(table: tuple[int, int, int, int], expected: float) -> None:
+    assert chance(*table) == pytest.approx(expected, rel=1e-3)
+
+
+@pytest.mark.parametrize("table", [(5, 20, 2, 100), (7, 40, 11, 360), (1, 3, 0, 500), (60, 200, 300, 1800)])
+def test_it_is_the_tail_of_the_hypergeometric_distribution(table: tuple[int, int, int, int]) -> None:
+    bad_new, tries_new, bad_old, tries_old = table
+    bad, tries = bad_new + bad_old, tries_new + tries_old
+    tail = sum(comb(tries_new, k) * comb(tries_old, bad - k) for k in range(bad_new, min(bad, tries_new) + 1))
+    assert chance(*table) == pytest.approx(float(Fraction(tail, comb(tries, bad))), rel=1e-6)
+
+
+def test_it_takes_no_time_with_many_requests() -> None:
+    assert chance(900, 10_000, 1000, 90_000) < 1e-100
+    assert chance(100_000, 1_000_000, 900_000, 9_000_000) == pytest.approx(0.5, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("new", "old"),
+    [
+        (sample(bad=4), sample(good=36)),  # a quiet site, everything fails
+        (sample(bad=8), sample(good=8)),  # nobody comes: our own requests only
+        (sample(good=70, bad=30), sample(good=900)),  # one route of three
+        (sample(good=9_800, bad=200), sample(good=90_000)),  # a busy site, two in a hundred
+    ],
+)
+def test_failing_more_is_worse(new: Sample, old: Sample) -> None:
+    assert "`release_watch_errors` allows 1.0% more" in str(worse(new, old, LIMITS))
+
+
+@pytest.mark.parametrize(
+    ("new", "old"),
+    [
+        (Sample(), Sample()),
+        (sample(good=10), sample(good=90)),
+        (sample(good=9, bad=1), sample(good=90)),  # one failure is no proof
+        (sample(bad=10), sample(bad=90)),  # the release before it is what is broken
+        (sample(good=70, bad=30), sample(good=630, bad=270)),
+        (sample(good=99_500, bad=500), sample(good=900_000)),  # sure, and less than what the site allows
+    ],
+)
+def test_failing_as_much_as_before_is_not(new: Sample, old: Sample) -> None:
+    assert worse(new, old, LIMITS) is None
+
+
+@pytest.mark.parametrize("size", [12, 100, 3000])
+def test_ten_times_slower_is_worse(size: int) -> None:
+    said = str(worse(sample(good=size, seconds=0.05), sample(good=9 * size, seconds=0.005), LIMITS))
+    assert "medians 50 and 5 ms" in said
+    assert "`release_watch_slower` allows 3 times" in said
+
+
+@pytest.mark.parametrize(("old", "new"), [(0.001, 0.015), (0.1, 0.25), (0.05, 0.005)])
+def test_a_little_slower_is_not(old: float, new: float) -> None:
+    assert worse(sample(good=500, seconds=new), sample(good=4500, seconds=old), LIMITS) is None
+
+
+def test_a_tail_of_slow_answers_that_both_have_is_not() -> None:
+    chooser = random.Random(1)
+    new, old = Sample(), Sample()
+    for index in range(5000):
+        each = Try("live", 0, 200, chooser.lognormvariate(-4, 1.5))
+        (old if index % 10 else new).add(each)
+        assert worse(new, old, LIMITS) is None if index % 50 == 0 else True
+
+
+@pytest.mark.parametrize("errors", [0.0, 0.02, 0.3])
+def test_two_equal_releases_are_hardly_ever_told_apart(errors: float) -> None:
+    """Whole watches, 50 looks each, at 150 requests per second."""
+    chooser = random.Random(7)
+    wrong = 0
+    for _ in range(200):
+        new, old = Sample(), Sample()
+        for _ in range(50):
+            for index in range(30):
+                bad = chooser.random() < errors
+                (old if index % 10 else new).add(Try("live", 0, 500 if bad else 200, 0.01))
+            if worse(new, old, LIMITS):
+                wrong += 1
+                break
+    assert wrong <= 1
+
+
+@pytest.mark.parametrize("rate", [3, 30])
+def test_a_release_that_fails_is_told_within_ten_seconds(rate: int) -> None:
+    """A tenth of the requests go to it, one in three of them fails."""
+    chooser = random.Random(3)
+    for _ in range(20):
+        new, old, looks = Sample(), Sample(), 0
+        while not worse(new, old, LIMITS) and looks < 200:
+            looks += 1
+            for index in range(rate):
+                bad = index % 10 == 0 and chooser.random() < 1 / 3
+                (old if index % 10 else new).add(Try("live", 0, 500 if bad else 200, 0.01))
+        assert looks <= (200 if rate < 10 else 25)

@@ -1,0 +1,188 @@
+"""The canary and the watch: a release that is worse is taken back, with the figures."""
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import cast
+
+import pytest
+
+from slipway import deploy, watch
+from slipway.errors import PhaseError, SlipwayError
+from tests.engine.fakes import Behaviour, FakeHost
+from tests.engine.names import A, B
+
+
+@pytest.fixture
+def watched(host: FakeHost) -> FakeHost:
+    """A is live, and what comes next is watched."""
+    deploy.activate(host, host.ship(A))
+    host.config = replace(host.config, watch_seconds=cast("int", 0.4))
+    return host
+
+
+@contextmanager
+def traffic(
+    host: FakeHost, status: Callable[[str], int], seconds: Callable[[str], float] = lambda _: 0.01
+) -> Iterator[None]:
+    """Requests in nginx's log, one in ten for the canary slice. The functions take the release that is asked."""
+    ended = threading.Event()
+
+    def write() -> None:
+        number = 0
+        with host.access_log.open("a") as log:
+            while not ended.wait(0.001):
+                number += 1
+                name = "live" if number % 10 else "canary"
+                release = host.releases.slice(name) or ""
+                values = {
+                    "time": time.time(),
+                    "seconds": 0,
+                    "upstream_addr": f"unix:/srv/app/{name}.sock",
+                    "upstream_status": str(status(release)),
+                    "upstream_header_seconds": f"{seconds(release):.3f}",
+                }
+                log.write(json.dumps(values) + "\n")
+                log.flush()
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
+def phases(host: FakeHost, release: str) -> list[str]:
+    return [phase["name"] for phase in host.releases.record(release).phases]
+
+
+def test_a_good_release_gets_a_slice_then_all(watched: FakeHost) -> None:
+    seen: list[tuple[str | None, str | None]] = []
+    look = watch.Watch._watch
+    with pytest.MonkeyPatch.context() as patch:
+
+        def spy(self: watch.Watch, *given: object, **more: object) -> str | None:
+            seen.append((watched.releases.slice("canary"), watched.releases.slice("live")))
+            return look(self, *given, **more)  # type: ignore[arg-type]
+
+        patch.setattr(watch.Watch, "_watch", spy)
+        with traffic(watched, lambda _release: 200):
+            record = deploy.activate(watched, watched.ship(B))
+    assert seen == [(B, A), (B, B)]
+    saw = {phase["name"]: phase["saw"]["traffic"] for phase in record.phases if "saw" in phase}
+    assert list(saw) == ["watch-canary", "watch"]
+    assert saw["watch-canary"]["new"]["tries"] < saw["watch-canary"]["old"]["tries"]
+    assert saw["watch"]["new"]["tries"] > saw["watch-canary"]["new"]["tries"]
+    assert watched.releases.current() == B
+
+
+def test_a_release_that_fails_in_its_slice_never_gets_all_traffic(watched: FakeHost) -> None:
+    with (
+        traffic(watched, lambda release: 500 if release == B else 200),
+        pytest.raises(PhaseError, match=r"it fails more often than the release before it: \d+ of \d+ failed"),
+    ):
+        deploy.activate(watched, watched.ship(B))
+    assert phases(watched, B)[-1] == "watch-canary"
+    assert watched.releases.slice("live") == watched.releases.slice("canary") == watched.releases.current() == A
+    assert watched.systemd.running() == {A}
+    assert watched.releases.record(B).phases[-1]["saw"]["traffic"]["new"]["bad"] > 0
+
+
+def test_one_that_is_slow_in_its_slice_neither(watched: FakeHost) -> None:
+    with (
+        traffic(watched, lambda _release: 200, lambda release: 0.1 if release == B else 0.01),
+        pytest.raises(PhaseError, match="it is slower than the release before it"),
+    ):
+        deploy.activate(watched, watched.ship(B))
+    assert watched.releases.current() == A
+
+
+def test_one_that_breaks_under_all_traffic_goes_back(watched: FakeHost) -> None:
+    def overloaded(release: str) -> int:
+        return 503 if release == B and watched.releases.slice("live") == B else 200
+
+    with traffic(watched, overloaded), pytest.raises(PhaseError, match="it fails more often"):
+        deploy.activate(watched, watched.ship(B))
+    assert phases(watched, B)[-1] == "watch"
+    assert watched.releases.slice("live") == watched.releases.slice("canary") == watched.releases.current() == A
+    assert watched.systemd.running() == {A}
+
+
+def test_a_release_that_is_no_worse_than_a_broken_one_goes_live(watched: FakeHost) -> None:
+    with traffic(watched, lambda _release: 500):
+        deploy.activate(watched, watched.ship(B))
+    assert watched.releases.current() == B
+
+
+def test_without_traffic_we_ask_ourselves(watched: FakeHost) -> None:
+    record = deploy.activate(watched, watched.ship(B))
+    saw = next(phase["saw"]["asked"] for phase in record.phases if phase["name"] == "watch-canary")
+    assert saw["new"]["tries"] == saw["old"]["tries"] > 5
+    assert saw["new"]["bad"] == 0
+
+
+def test_without_traffic_a_release_that_stops_answering_is_found(watched: FakeHost) -> None:
+    behaviour = Behaviour()
+    watched.ship(B, behaviour)
+    look = watch.Watch.canary
+
+    def wedge(self: watch.Watch, check: Callable[[], None]) -> str | None:
+        behaviour.not_ready_for = 10**6
+        return look(self, check)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(watch.Watch, "canary", wedge)
+        with pytest.raises(PhaseError, match="it fails more often"):
+            deploy.activate(watched, B)
+    assert watched.releases.current() == A
+
+
+def test_a_crash_while_it_is_watched_ends_it_at_once(watched: FakeHost) -> None:
+    behaviour = Behaviour()
+    watched.ship(B, behaviour)
+    look = watch.Watch.canary
+
+    def crash(self: watch.Watch, check: Callable[[], None]) -> str | None:
+        behaviour.crashes = True
+        return look(self, check)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(watch.Watch, "canary", crash)
+        with pytest.raises(PhaseError, match=r"it crashed once it had traffic \(exit status 3\)"):
+            deploy.activate(watched, B)
+    assert watched.releases.current() == A
+
+
+def test_a_rollback_is_not_watched(watched: FakeHost) -> None:
+    deploy.activate(watched, watched.ship(B))
+    watched.change(A, request={"kind": "rollback", "state": "requested"})
+    deploy.activate(watched, A)
+    assert "watch" not in phases(watched, A)
+    assert watched.releases.current() == A
+
+
+def test_requests_of_the_first_two_seconds_do_not_count(watched: FakeHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Over connections that nginx keeps they may be the other release's."""
+    monkeypatch.setattr("slipway.traffic.DRAIN_SECONDS", 0.2)
+    flipped: list[float] = []
+
+    def status(release: str) -> int:
+        if release == B and not flipped:
+            flipped.append(time.monotonic())
+        return 500 if release == B and time.monotonic() < flipped[0] + 0.15 else 200
+
+    with traffic(watched, status):
+        deploy.activate(watched, watched.ship(B))
+    assert watched.releases.current() == B
+
+
+def test_a_log_that_cannot_be_read_is_said(watched: FakeHost) -> None:
+    watched.access_log.unlink()
+    with pytest.raises(SlipwayError, match="`release_watch_seconds: 0`"):
+        deploy.activate(watched, watched.ship(B))
+    assert watched.releases.current() == A
