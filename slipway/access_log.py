@@ -26,6 +26,8 @@ class Try:
     """None: no answer, since the app went away or the client did."""
     seconds: float | None
     """Until the answer began. None: it never did."""
+    what: str = ""
+    """What was asked, in words."""
 
     @property
     def bad(self) -> bool:
@@ -37,12 +39,13 @@ def tries(line: str) -> list[Try]:
     """The tries of one line of the log; none if the line is not about the app."""
     try:
         request = json.loads(line)
+        what = f"{request['method']} {request['uri']} (request {request['request_id']})"
         began = request["time"] - request["seconds"]
         columns = [BETWEEN_TRIES.split(request[f"upstream_{name}"]) for name in ("addr", "status", "header_seconds")]
     except (ValueError, KeyError, TypeError):
         return []
     return [
-        Try(name, began, int(status) if status.isdigit() else None, _seconds(seconds))
+        Try(name, began, int(status) if status.isdigit() else None, _seconds(seconds), what)
         for address, status, seconds in zip(*columns, strict=False)
         if (name := Path(address).name.removesuffix(".sock")) in SLICES
     ]

@@ -54,6 +54,7 @@ UNDOABLE = (
     Phase("cutover", phases.cutover, undo=phases.point_back),
     Phase("probe-front", phases.probe_front),
     Phase("watch", phases.watch, when=_watches),
+    Phase("complete", phases.complete, when=_watches),
     Phase("hold", phases.hold, when=_holds),
     Phase("keep", phases.keep, undo=phases.keep_old),
 )

@@ -21,6 +21,9 @@ SLOW_SHARE = 0.25
 """This share of the answers must have become slow."""
 
 
+EXAMPLES = 3
+
+
 @dataclass
 class Sample:
     """What a release answered while it was watched."""
@@ -29,11 +32,15 @@ class Sample:
     bad: int = 0
     seconds: list[float] = field(default_factory=list)
     """How long each answer took to begin."""
+    examples: list[str] = field(default_factory=list)
+    """The first that failed, in words."""
 
     def add(self, each: Try) -> None:
         """Count a try."""
         self.tries += 1
         self.bad += each.bad
+        if each.bad and len(self.examples) < EXAMPLES:
+            self.examples.append(f"{each.what}: {each.status or 'no answer'}")
         if each.seconds is not None and not each.bad:
             self.seconds.append(each.seconds)
 
@@ -75,7 +82,7 @@ def worse(new: Sample, old: Sample, limits: Limits) -> str | None:
     if new.share - old.share > limits.errors and chance(new.bad, new.tries, old.bad, old.tries) < CHANCE:
         return (
             f"it fails more often than the release before it: {new}; before it {old} "
-            f"(`release_watch_errors` allows {limits.errors:.1%} more)"
+            f"(`release_watch_errors` allows {limits.errors:.1%} more)\nFor example: {'; '.join(new.examples)}"
         )
     if old.median is None:
         return None

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from slipway import judgement, traffic
+from slipway import judgement
 from slipway.access_log import Follower, Try
 from slipway.errors import SlipwayError
 from slipway.host import Host
@@ -22,6 +22,10 @@ class Pair:
     new: Sample = field(default_factory=Sample)
     old: Sample = field(default_factory=Sample)
 
+    def of(self, whose: str) -> Sample:
+        """The sample of the "new" or the "old" release."""
+        return self.new if whose == "new" else self.old
+
 
 @dataclass
 class Watch:
@@ -34,17 +38,36 @@ class Watch:
     asked: Pair = field(default_factory=Pair)
     """Our own requests, apart: they are all alike, and their share would differ between the two."""
 
-    def canary(self, check: Callable[[], None]) -> str | None:
-        """Compare the two slices. Returns why the new release is worse, None if it is not.
+    def compare(self, slices: dict[str, str], check: Callable[[], None]) -> str | None:
+        """Compare the two for a while. Returns why the new release is worse, None if it is not.
 
-        `check` is called at each look and may raise.
+        `slices` says which slice is whose ("new" or "old"). `check` is called at each look and may raise.
+
+        For two seconds after a slice was pointed elsewhere some of its answers are still the other release's, over
+        connections that nginx keeps. That makes the two more alike, never less, so those answers may count.
         """
-        return self._watch({"canary": self.traffic.new, "live": self.traffic.old}, check, ask_old=True)
-
-    def alone(self, check: Callable[[], None]) -> str | None:
-        """Compare the new release, which now has all traffic, with what the old one did in `canary`."""
-        self.traffic.new, self.asked.new = Sample(), Sample()
-        return self._watch({"canary": self.traffic.new, "live": self.traffic.new}, check, ask_old=False)
+        self.traffic, self.asked = Pair(), Pair()
+        config = self.host.config
+        limits = Limits(config.watch_errors, config.watch_slower)
+        log = self._follow()
+        deadline = time.monotonic() + config.watch_seconds
+        try:
+            while time.monotonic() < deadline:
+                time.sleep(LOOK_SECONDS)
+                check()
+                before = self.traffic.new.tries
+                for each in log.new():
+                    self.traffic.of(slices[each.slice]).add(each)
+                if self.traffic.new.tries == before:
+                    # Nobody came since the last look.
+                    self.asked.new.add(self._ask(self.new_release))
+                    self.asked.old.add(self._ask(self.old_release))
+                for pair in (self.traffic, self.asked):
+                    if why := judgement.worse(pair.new, pair.old, limits):
+                        return why
+        finally:
+            log.close()
+        return None
 
     def figures(self) -> dict[str, object]:
         """For the record."""
@@ -52,33 +75,6 @@ class Watch:
             name: {"new": pair.new.figures(), "old": pair.old.figures()}
             for name, pair in (("traffic", self.traffic), ("asked", self.asked))
         }
-
-    def _watch(self, samples: dict[str, Sample], check: Callable[[], None], ask_old: bool) -> str | None:
-        # Over connections that nginx has kept, the release before still answers for a while, under the same name.
-        begin = time.time() + traffic.DRAIN_SECONDS
-        config = self.host.config
-        limits = Limits(config.watch_errors, config.watch_slower)
-        log = self._follow()
-        deadline = time.monotonic() + traffic.DRAIN_SECONDS + config.watch_seconds
-        try:
-            while time.monotonic() < deadline:
-                time.sleep(LOOK_SECONDS)
-                check()
-                before = self.traffic.new.tries
-                for each in log.new():
-                    if each.began >= begin:
-                        samples[each.slice].add(each)
-                if self.traffic.new.tries == before:
-                    # Nobody came since the last look.
-                    self.asked.new.add(self._ask("canary", self.new_release))
-                    if ask_old:
-                        self.asked.old.add(self._ask("live", self.old_release))
-                for pair in (self.traffic, self.asked):
-                    if why := judgement.worse(pair.new, pair.old, limits):
-                        return why
-        finally:
-            log.close()
-        return None
 
     def _follow(self) -> Follower:
         try:
@@ -89,8 +85,9 @@ class Watch:
                 "provision the host again, or set `release_watch_seconds: 0`"
             ) from None
 
-    def _ask(self, name: str, release: str) -> Try:
+    def _ask(self, release: str) -> Try:
         config, began = self.host.config, time.time()
         path = self.host.releases.socket(release)
         answer = ask_socket(path, config.ready_path, config.probe_host, timeout=ASK_TIMEOUT)
-        return Try(name, began, answer.status or None, time.time() - began)
+        what = f"GET {config.ready_path}, asked by Slipway"
+        return Try("", began, answer.status or None, time.time() - began, what)

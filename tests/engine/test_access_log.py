@@ -11,12 +11,13 @@ CANARY, LIVE = "unix:/srv/app/canary.sock", "unix:/srv/app/live.sock"
 
 
 def line(addresses: str, statuses: str, seconds: str = "0.010", *, time: float = 100.0, took: float = 0.5) -> str:
-    values = {"time": time, "seconds": took, "status": 200, "upstream_addr": addresses}
+    values: dict[str, object] = {"method": "GET", "uri": "/a", "request_id": "1f"}
+    values |= {"time": time, "seconds": took, "status": 200, "upstream_addr": addresses}
     return json.dumps(values | {"upstream_status": statuses, "upstream_header_seconds": seconds})
 
 
 def test_a_request_is_one_try_of_the_slice_that_answered() -> None:
-    assert tries(line(LIVE, "200")) == [Try("live", 99.5, 200, 0.01)]
+    assert tries(line(LIVE, "200")) == [Try("live", 99.5, 200, 0.01, "GET /a (request 1f)")]
 
 
 def test_a_failure_that_the_other_slice_saved_counts_against_the_one_that_failed() -> None:
