@@ -88,7 +88,9 @@ class Log:
         self.lines.append(json.dumps(line, separators=(",", ":")))
         if exception:
             error = exception if isinstance(exception, str) else f"{type(exception).__name__}: {exception}"
-            failure = line | {"path": url.split("/", 3)[3] if url.count("/") > 2 else "", "error": error}
+            path = url.split("/", 3)[3] if url.count("/") > 2 else ""
+            identifier = (response.headers or {}).get("X-Request-ID")
+            failure = line | {"path": path, "error": error, "id": identifier}
             os.write(self.failures, f"{json.dumps(failure)}\n".encode())
 
     def flush(self) -> None:

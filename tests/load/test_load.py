@@ -91,6 +91,7 @@ class Server:
 
     async def request(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         """Answer one request; False ends the connection."""
+        identifier = f"{self.requests.total():032x}"
         head = (await reader.readuntil(b"\r\n\r\n")).decode()
         method, path, _ = head.split(" ", 2)
         fields = dict(line.lower().split(": ", 1) for line in head.split("\r\n")[1:] if line)
@@ -123,7 +124,12 @@ class Server:
             case "wrong-link":
                 headers = {"Location": "https://example.org/other"}
         close = fields.get("connection") == "close"
-        lines = [f"HTTP/1.1 {status} X", f"Content-Length: {len(content)}", *(f"{k}: {v}" for k, v in headers.items())]
+        lines = [
+            f"HTTP/1.1 {status} X",
+            f"Content-Length: {len(content)}",
+            f"X-Request-ID: {identifier}",
+            *(f"{k}: {v}" for k, v in headers.items()),
+        ]
         lines += ["Connection: close"] if close else []
         writer.write("\r\n".join([*lines, "", ""]).encode() + content)
         await writer.drain()
@@ -298,6 +304,21 @@ def test_a_load_is_bounded_in_time(load: Load) -> None:
         code, summary = load.stop()
     assert code == 1
     assert summary["seconds"] < 4
+
+
+def test_failures_that_are_expected_are_counted_apart(load: Load, tmp_path: Path) -> None:
+    with serving("500") as server:
+        load.start(server)
+        time.sleep(2)
+        load.stop("--max-failures", "999")
+    failed = [json.loads(line)["id"] for line in (load.directory / "t" / "failures.jsonl").read_text().splitlines()]
+    assert len(failed) == server.misbehaved > 1
+    expected = tmp_path / "expected"
+    expected.write_text("\n".join(failed[1:]))
+    check = load("check", "--min-rate", "20", "--may-fail", str(expected))
+    summary = json.loads(check.stdout)
+    assert (summary["failures"], summary["excused"]) == (1, len(failed) - 1)
+    assert summary["failed"][0]["id"] == failed[0]
 
 
 def test_nobody_to_talk_to(load: Load) -> None:
