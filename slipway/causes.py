@@ -8,8 +8,22 @@ from slipway.systemd import Systemd
 
 QUIET_SECONDS = 0.5
 MOST_SECONDS = 5.0
+MOST_LINES = 200
+
+SOCKET_ADVICE = (
+    "let it serve on the socket that it is handed: start uvicorn with --fd 3; gunicorn takes it by itself "
+    "(LISTEN_FDS) if the image's command becomes gunicorn, so start it with `exec` in a script"
+)
+"""For an app that nobody reaches, or that tried to listen by itself."""
+
+SERIOUS = re.compile(r"\b(ERROR|CRITICAL|FATAL|Error|Exception|Traceback)\b")
 
 HINTS: tuple[tuple[str, str], ...] = (
+    (
+        # Before the addresses that it may not use: asyncio's words, and gunicorn's place, for a socket to listen on.
+        r"could not bind on any address|error while attempting to bind|in create_sockets",
+        f"the app opened a listening socket, and it may not listen by itself: {SOCKET_ADVICE}",
+    ),
     (
         r"Temporary failure in name resolution|EAI_AGAIN|Name or service not known",
         "the app looked up a name, and what it may reach is `app_egress`: set it to host, networks or internet",
@@ -51,13 +65,21 @@ def explain(what: str, systemd: Systemd, unit: str, since: float, lines: int = 3
 
     `since` is a time in epoch seconds; lines before it belong to another try.
     """
-    said = last_words(systemd, unit, lines, since)
+    said = last_words(systemd, unit, MOST_LINES, since)
     parts = [what]
     if advice := hint(said):
         parts.append(f"Hint: {advice}.")
     parts.append(f"Last lines of {unit}:")
-    parts.extend(f"  {line}" for line in said or ["(none)"])
+    parts.extend(f"  {line}" for line in telling(said, lines) or ["(none)"])
     return printable("\n".join(parts))
+
+
+def telling(said: list[str], most: int) -> list[str]:
+    """The lines that tell most: from the last traceback on, or those of errors, or the last ones."""
+    begin = next((index for index in reversed(range(len(said))) if said[index].startswith("Traceback ")), None)
+    if begin is not None:
+        return said[begin:][:most]
+    return [line for line in said if SERIOUS.search(line)][-most:] or said[-most:]
 
 
 def last_words(systemd: Systemd, unit: str, lines: int, since: float) -> list[str]:

@@ -32,7 +32,7 @@ class Activation:
     began: float = field(default_factory=time.time)
     """When it began (epoch seconds): what a unit said before belongs to another try."""
     flipped_at: float = 0.0
-    """When traffic was pointed at the release (monotonic seconds)."""
+    """When traffic was last pointed elsewhere (monotonic seconds)."""
     saw: dict[str, Any] | None = None
     """What the phase that is running has counted, for the record."""
     watch: Watch | None = None
@@ -125,10 +125,7 @@ def probe(run: Activation) -> None:
         time.sleep(POLL_SECONDS)
     what = f"it was not ready within {config.start_timeout} s; GET {config.ready_path} said last: {answer}"
     if not answer.status and waiting(path):
-        what += (
-            "\nNothing takes connections from the socket that it was handed: "
-            "let gunicorn use LISTEN_FDS (no --bind), or start uvicorn with --fd 3"
-        )
+        what += f"\nNothing takes connections from the socket that it was handed: {causes.SOCKET_ADVICE}"
     raise run.fail(what, run.service)
 
 
@@ -163,8 +160,8 @@ def complete(run: Activation) -> None:
 
 def point_back(run: Activation) -> None:
     """Point all traffic at the release that had it, and let this one finish what it was given."""
-    if point(run.host, run.old):
-        drain(run.host, run.release, since=time.monotonic())
+    _give_back(run)
+    drain(run.host, run.release, since=run.flipped_at)
 
 
 def probe_front(run: Activation) -> None:
@@ -253,9 +250,15 @@ def _check_version(run: Activation, path_answer: Answer | None) -> None:
         )
 
 
+def _give_back(run: Activation) -> None:
+    if point(run.host, run.old):
+        run.flipped_at = time.monotonic()
+
+
 def _check_running(run: Activation) -> None:
     state = run.host.systemd.state(run.service)
     if state.crashed or not state.running:
+        _give_back(run)
         raise run.fail(f"it crashed once it had traffic (exit status {state.exit_status})", run.service)
 
 
@@ -265,4 +268,5 @@ def _compare(run: Activation, watch: Watch, slices: dict[str, str]) -> None:
     finally:
         run.saw = watch.figures()
     if why:
+        _give_back(run)  # at once: to find out what it said takes seconds
         raise run.fail(why, run.service)

@@ -10,6 +10,8 @@ from tests.engine.fakes import Behaviour, FakeHost
 from tests.engine.names import A
 
 SEEN = {
+    "OSError: could not bind on any address out of [('127.0.0.1', 9000)]": "--fd 3",
+    "[Errno 13] error while attempting to bind on address ('0.0.0.0', 80): permission denied": "--fd 3",
     "socket.gaierror: [Errno -3] Temporary failure in name resolution": "app_egress",
     "getaddrinfo EAI_AGAIN db.example": "app_egress",
     "could not translate host name: Name or service not known": "app_egress",
@@ -37,6 +39,26 @@ def test_what_the_sandbox_refuses_names_the_setting_to_change(line: str, setting
 
 def test_every_hint_is_seen_once() -> None:
     assert {hint([line]) for line in SEEN} == {advice for _, advice in HINTS}
+
+
+def test_who_wanted_to_listen_is_not_told_to_open_a_network() -> None:
+    said = [
+        '  File "/usr/lib/python3/dist-packages/gunicorn/sock.py", line 156, in create_sockets',
+        "OSError: [Errno 97] Address family not supported by protocol",
+    ]
+    assert "`exec`" in str(hint(said)) and "app_egress" not in str(hint(said))
+
+
+def test_of_many_lines_the_errors_are_told() -> None:
+    many = [f'{{"level": "INFO", "message": "link {number} created"}}' for number in range(100)]
+    error = '{"level": "ERROR", "message": "no such table"}'
+    assert causes.telling([*many, error, *many], 30) == [error]
+    assert causes.telling(many, 3) == many[-3:]
+
+
+def test_a_traceback_is_told_whole() -> None:
+    traceback = ["Traceback (most recent call last):", '  File "app.py", line 1', "KeyError: 'PAYMENT_URL'"]
+    assert causes.telling(["ERROR before", *traceback, "exiting"], 30) == [*traceback, "exiting"]
 
 
 def test_an_ordinary_error_gets_no_hint() -> None:
@@ -75,7 +97,7 @@ def test_lines_of_an_earlier_try_are_left_out(host: FakeHost) -> None:
 
 
 def test_a_journal_that_lags_is_waited_for(host: FakeHost, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(causes, "QUIET_SECONDS", 0.1)
+    monkeypatch.setattr(causes, "QUIET_SECONDS", 0.4)
     lagging = [["Traceback"], ["Traceback", "  import nothere"], ["Traceback", "  import nothere", "ImportError"]]
     monkeypatch.setattr(host.systemd, "journal", lambda *_a, **_k: lagging.pop(0) if len(lagging) > 1 else lagging[0])
     assert explain("it crashed", host.systemd, f"app@{A}.service", since=0).endswith("  ImportError")

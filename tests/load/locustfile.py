@@ -89,7 +89,7 @@ class Log:
         if exception:
             error = exception if isinstance(exception, str) else f"{type(exception).__name__}: {exception}"
             path = url.split("/", 3)[3] if url.count("/") > 2 else ""
-            identifier = (response.headers or {}).get("X-Request-ID")
+            identifier = response.headers.get("X-Request-ID") if response.headers else None
             failure = line | {"path": path, "error": error, "id": identifier}
             os.write(self.failures, f"{json.dumps(failure)}\n".encode())
 
