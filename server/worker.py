@@ -3,6 +3,11 @@
 import logging
 from typing import Any
 
+# What uvicorn would load in each worker. gunicorn loads this module before it forks, so the workers share it.
+import uvicorn.lifespan.on
+import uvicorn.loops.uvloop
+import uvicorn.protocols.http.httptools_impl
+import uvicorn.protocols.websockets.websockets_sansio_impl  # noqa: F401
 from uvicorn_worker import UvicornWorker
 
 LAST_SECONDS = 1

@@ -14,6 +14,8 @@ docker_client=/usr/bin/docker
 
 export DOCKER_BUILDKIT=1            # build secrets; the default only since Docker 23
 export UV_PYTHON_DOWNLOADS=never    # Debian's Python, nothing from GitHub
+# Without it, where PYTHONDONTWRITEBYTECODE is set, each start of Ansible and each of its workers compiles it anew.
+export UV_COMPILE_BYTECODE=1
 # What this machine trusts: Debian's CAs and those a company or a sandbox added, which pip and uv would leave out.
 export UV_SYSTEM_CERTS=true PIP_CERT=${PIP_CERT:-/etc/ssl/certs/ca-certificates.crt} PIP_DISABLE_PIP_VERSION_CHECK=1
 export PATH=$root/tools/.venv/bin:$cache/bin:$PATH:/usr/sbin:/sbin

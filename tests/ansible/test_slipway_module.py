@@ -1,34 +1,43 @@
-"""The module that runs the engine: what it passes on."""
+"""The action that runs the engine: what it passes on."""
 
-import json
+import importlib.util
+import shlex
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from ansible.module_utils.testing import patch_module_args
+from ansible.errors import AnsibleActionFail
+
+from tests.ansible.conftest import ANSIBLE
 
 
 @pytest.fixture
-def run(
-    tmp_path: Path,
-    library: Callable[[str], ModuleType],
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-) -> Callable[..., dict[str, Any]]:
-    """Run the module against an engine that is a shell script."""
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Any]]:
+    """Run the action against an engine that is a shell script, as a connection would."""
+    spec = importlib.util.spec_from_file_location("slipway_action", ANSIBLE / "action_plugins/slipway.py")
+    assert spec and spec.loader
+    action = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(action)
+    engine = tmp_path / "slipway"
+    monkeypatch.setattr(action, "ENGINE", str(engine))
 
-    def execute(script: str | None, **arguments: Any) -> dict[str, Any]:
-        engine = tmp_path / "slipway"
+    def connect(command: str, sudoable: bool, in_data: bytes | None) -> dict[str, Any]:
+        assert not sudoable, "asked for a terminal, which mixes what is said with what is answered"
+        done = subprocess.run(["sh", "-c", command], input=in_data, capture_output=True, check=False)
+        return {"rc": done.returncode, "stdout": done.stdout.decode(), "stderr": done.stderr.decode()}
+
+    def execute(script: str | None, *, check_mode: bool = False, **arguments: Any) -> dict[str, Any]:
         if script is not None:
             engine.write_text(f"#!/bin/sh\n{script}\n")
             engine.chmod(0o755)
-        module = library("slipway")
-        monkeypatch.setattr(module, "ENGINE", str(engine))
-        with patch_module_args(arguments), pytest.raises(SystemExit):
-            module.main()
-        result: dict[str, Any] = json.loads(capsys.readouterr().out)
+        task = SimpleNamespace(args=arguments, check_mode=check_mode, async_val=0, action="slipway", diff=False)
+        connection = SimpleNamespace(_shell=SimpleNamespace(tmpdir=None))
+        plugin = action.ActionModule(task, connection, None, None, None, None)
+        monkeypatch.setattr(plugin, "_low_level_execute_command", connect)
+        result: dict[str, Any] = plugin.run(None, {})
         return result
 
     return execute
@@ -50,18 +59,29 @@ def test_the_manifest_goes_in_as_json(run: Callable[..., dict[str, Any]]) -> Non
     assert run("cat", command=["ship-begin", "x"], manifest={"a": [1]})["answer"] == {"a": [1]}
 
 
+def test_arguments_arrive_as_they_are(run: Callable[..., dict[str, Any]]) -> None:
+    asked = ["activate", "--by", "it's $HOME; `id`", ""]
+    assert run("""printf '%s\\n' "$@" end""", command=asked)["answer"].split("\n") == [*asked, "end"]
+
+
 def test_a_failure_says_what_the_engine_said_and_nothing_else(run: Callable[..., dict[str, Any]]) -> None:
-    result = run("echo out; echo 'the cause' >&2; exit 1", command=["wait", "x"])
-    assert result["failed"]
-    assert result["msg"] == "the cause"
+    with pytest.raises(AnsibleActionFail) as failed:
+        run("echo out; echo 'the cause' >&2; exit 1", command=["wait", "x"])
+    assert failed.value.message == "the cause"
+
+
+def test_a_failure_without_a_word_says_its_status(run: Callable[..., dict[str, Any]]) -> None:
+    with pytest.raises(AnsibleActionFail, match="slipway wait ended with status 3"):
+        run("exit 3", command=["wait", "x"])
 
 
 def test_a_host_without_an_engine_is_not_provisioned(run: Callable[..., dict[str, Any]]) -> None:
-    assert "not provisioned" in run(None, command=["status"])["msg"]
+    with pytest.raises(AnsibleActionFail, match=f"not provisioned.*{shlex.quote('make')} provision"):
+        run(None, command=["status"])
 
 
 @pytest.mark.parametrize(("command", "runs"), [("status", True), ("activate", False), ("ship-begin", False)])
 def test_in_check_mode_only_the_status_is_asked(run: Callable[..., dict[str, Any]], command: str, runs: bool) -> None:
-    result = run("echo ran", command=[command], _ansible_check_mode=True)
+    result = run("echo ran", command=[command], check_mode=True)
     assert (result.get("answer") == "ran") is runs
-    assert not result["changed"]
+    assert not result.get("changed")
