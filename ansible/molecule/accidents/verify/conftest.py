@@ -1,0 +1,174 @@
+"""What the accidents need: a load whose every request counts, and the playbook that provisions."""
+
+import http.client
+import json
+import os
+import shlex
+import subprocess
+import time
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+SCENARIO = Path(__file__).resolve().parents[1]
+ROOT = SCENARIO.parents[2]
+NAME = f"molecule-{os.environ['MOLECULE_SCENARIO_NAME']}"
+CACHE = ROOT / ".cache" / "hosts" / NAME
+
+Ask = Callable[..., bytes]
+OnHost = Callable[[str], str]
+Provision = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="session")
+def addresses() -> dict[str, str]:
+    """Where the site is from outside: `http` and `https`, host and port."""
+    inventory = json.loads((CACHE / "inventory.yml").read_text().split("\n", 1)[1])
+    variables = inventory["app"]["hosts"][NAME]
+    return {"http": variables["test_url"].split("//")[1], "https": variables["test_tls_url"].split("//")[1]}
+
+
+@pytest.fixture(scope="session")
+def ask(addresses: dict[str, str]) -> Ask:
+    """Ask the site over http and return the body of its answer, which must be a 200."""
+
+    def request(path: str, method: str = "GET", body: bytes | str | None = None) -> bytes:
+        with closing(http.client.HTTPConnection(addresses["http"], timeout=60)) as connection:
+            connection.request(method, path, body=body, headers={"Host": "localhost"})
+            response = connection.getresponse()
+            assert response.status == 200, response.read()
+            return response.read()
+
+    return request
+
+
+@pytest.fixture
+def on_host(host: Any) -> OnHost:
+    """Run Python on the host, as root."""
+    return lambda program: str(host.check_output(f"python3 -c {shlex.quote(program)}"))
+
+
+@dataclass
+class Load:
+    """Requests at a constant rate, from outside."""
+
+    url: str
+    crashes: list[tuple[float, float]] = field(default_factory=list)
+    """Between which moments nginx was killed, in epoch seconds: what was under way then may fail."""
+    closings: list[float] = field(default_factory=list)
+    """When nginx was told to end, or to read its configuration anew: it closes idle connections then, and who sends in
+    that very moment has to send again."""
+
+    def run(self, verb: str, *options: str) -> str:
+        command = [str(ROOT / "tests/load/load"), verb, NAME, *options]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+        assert done.returncode == 0, done.stderr + done.stdout
+        return done.stdout
+
+    def start(self) -> None:
+        self.run("start", f"--url={self.url}", "--host-header=localhost")
+        self.running = True
+
+    def stop(self) -> None:
+        self.running = False
+        self.run("stop", "--max-failures=1000000", "--min-rate=1", "--max-gap=1000")
+
+    def failures(self) -> list[dict[str, Any]]:
+        """Those that failed so far. Those under way are counted when they end."""
+        time.sleep(1.5)
+        lines = (ROOT / ".cache" / "load" / NAME / "failures.jsonl").read_text().splitlines()
+        return [json.loads(line) for line in lines]
+
+    def cut(self, failure: dict[str, Any]) -> bool:
+        """Whether it was under way at a crash, or sent in the moment of a closing. No answer of any kind is that."""
+        if failure["s"]:
+            return False
+        sent, ended = failure["t"], failure["t"] + failure["ms"] / 1000
+        return any(sent < after + KILL_SECONDS and before < ended for before, after in self.crashes) or any(
+            moment - 0.1 < sent < moment + CLOSING_SECONDS and ended - sent < 0.5 for moment in self.closings
+        )
+
+    def check(self, max_gap: float = 5) -> int:
+        """Assert that no request failed but those that were cut, and that no longer silence was (seconds).
+
+        Returns how many were cut.
+        """
+        failures = self.failures()
+        assert [failure for failure in failures if not self.cut(failure)] == []
+        assert len(failures) <= (len(self.crashes) + len(self.closings)) * CLIENTS
+        summary = json.loads(self.run("check", "--max-failures=100000", f"--max-gap={max_gap}", "--min-rate=50"))
+        print(f"\n{len(failures)} of {summary['requests']} requests were cut; p99 {summary['p99']} ms")
+        return len(failures)
+
+
+CLOSING_SECONDS = 1.0
+"""How long after it was told nginx may be closing connections, on a busy machine."""
+KILL_SECONDS = 0.3
+"""How long after a kill systemd finds the last of nginx's processes."""
+CLIENTS = 55
+"""How many clients the load has, each with one request at a time: so many may be cut at a time, no more."""
+
+
+@pytest.fixture
+def stops(host: Any) -> Callable[[], list[float]]:
+    """Tell when nginx was told to end since the test began, in epoch seconds."""
+    began = time.time()
+
+    def moments() -> list[float]:
+        lines = host.check_output("journalctl --unit=nginx --output=short-unix --no-pager --lines=200").splitlines()
+        times = [float(line.split()[0]) for line in lines if ": Stopping nginx.service" in line]
+        return [moment for moment in times if moment >= began]
+
+    return moments
+
+
+@pytest.fixture(scope="module")
+def load(request: pytest.FixtureRequest, addresses: dict[str, str]) -> Iterator[Load]:
+    """A load of the module's own. SCHEME says over what; a test that uses it ends with `check`."""
+    scheme = getattr(request.module, "SCHEME", "http")
+    found = Load(f"{scheme}://{addresses[scheme].replace('127.0.0.1', 'localhost')}")
+    found.start()
+    yield found
+    if found.running:
+        found.stop()
+
+
+@pytest.fixture(scope="session")
+def provision() -> Provision:
+    """Run site.yml with variables. What came of it is the caller's to judge."""
+
+    def run(**variables: str) -> subprocess.CompletedProcess[str]:
+        given = {"release_image": "slipway-app:molecule-attacker"} | variables
+        command = [
+            "ansible-playbook",
+            f"--inventory={SCENARIO / 'inventory'}",
+            f"--inventory={CACHE / 'inventory.yml'}",
+        ]
+        command += [f"--extra-vars={name}={value}" for name, value in given.items()]
+        environment = os.environ | {"ANSIBLE_CONFIG": str(ROOT / "ansible/ansible.cfg"), "ANSIBLE_FORCE_COLOR": "false"}
+        return subprocess.run(
+            [*command, "site.yml"],
+            cwd=ROOT / "ansible",
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=300,
+        )
+
+    return run
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Print nginx's last words beside a test that failed."""
+    report = yield
+    host = getattr(item, "funcargs", {}).get("host")
+    if report.failed and host is not None:
+        said = host.run("journalctl --no-pager -n 30 -u nginx -u nginx.socket; tail -n 10 /var/log/nginx/error.log")
+        report.sections.append(("nginx", said.stdout))
+    return report
