@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shutil
+import stat
 import subprocess
 import tarfile
 import tempfile
@@ -23,6 +24,9 @@ ARCHITECTURES = ("amd64", "arm64", "386", "arm", "ppc64le", "riscv64", "s390x", 
 # Directories that systemd mounts over or goes through as root; a link there is refused by the unit's asserts.
 REAL_DIRECTORIES = ("dev", "etc", "proc", "run", "sys", "tmp", "var", "var/lib", "var/lib/app", "var/tmp")
 
+# Folders of the image that the sandbox hides under empty ones: systemd's API file systems, PrivateTmp=, ProtectHome=.
+HIDDEN = ("dev", "home", "proc", "root", "run", "sys", "tmp", "var/tmp")
+
 # Docker puts these into every container; they are not the image's.
 _DOCKERS_OWN = frozenset({".dockerenv", "etc/hosts", "etc/hostname", "etc/resolv.conf"})
 
@@ -33,10 +37,19 @@ _KEEP_SECONDS = 900
 _KEEP_TREES = 3
 # Removing one takes a second, and a deploy waits for it.
 _REMOVE_AT_ONCE = 2
+# Larger files are written without a look at what was there: a comparison holds the whole of one in memory.
+_COMPARED_BYTES = 64 * 2**20
+# Seconds: what a time loses as a floating point number is far less.
+_TIMES_DIFFER = 1e-4
 
 
 class ImageError(ValueError):
     """An image that cannot be deployed; the text says which one, which rule it breaks and what to do."""
+
+    def __init__(self, text: str, line: str | None = None) -> None:
+        """`line` names the line of the contract that is broken; None: the image could not be looked at."""
+        super().__init__(text)
+        self.line = line
 
 
 @dataclass(frozen=True)
@@ -147,17 +160,21 @@ def read_image(name: str, inspected: dict[str, Any]) -> Image:
     if not entrypoint + cmd:
         raise ImageError(
             f"The image {name!r} has no command: neither ENTRYPOINT nor CMD. What they say is what runs: add a CMD "
-            "that serves HTTP on the socket it is handed to its Dockerfile."
+            "that serves HTTP on the socket it is handed to its Dockerfile.",
+            line="socket",
         )
     architecture = str(inspected.get("Architecture") or "")
     if inspected.get("Os") != "linux" or architecture not in ARCHITECTURES:
         raise ImageError(
             f"The image {name!r} is for {inspected.get('Os') or 'no system'}/{architecture or 'no architecture'}. "
-            f"It must be for linux and one of {', '.join(ARCHITECTURES)}: build it with --platform linux/<one of them>."
+            f"It must be for linux and one of {', '.join(ARCHITECTURES)}: build it with --platform linux/<that>.",
+            line="system",
         )
     workdir = config.get("WorkingDir") or "/"
     if not workdir.startswith("/"):
-        raise ImageError(f"The image {name!r} has WORKDIR {workdir!r}. It must be absolute: correct its Dockerfile.")
+        raise ImageError(
+            f"The image {name!r} has WORKDIR {workdir!r}. It must be absolute: correct its Dockerfile.", line="socket"
+        )
     env, notes = _environment(config.get("Env") or [])
     label = (config.get("Labels") or {}).get("org.opencontainers.image.revision") or ""
     return Image(
@@ -205,16 +222,19 @@ def cached_tree(cache: Path, image: Image) -> Tree | None:
 def unpack(docker: Docker, cache: Path, image: Image) -> Tree:
     """Unpack the image into the cache. Two at once both succeed: the second finds the place taken and uses it.
 
+    What is the same in the tree that was last in use is linked to it, not written: that is most of a code-only change.
+
     Raises:
         ImageError: docker does not hand it over.
     """
     cache.mkdir(parents=True, exist_ok=True)
+    base = next((entry / "tree" for entry in _entries(cache) if (entry / "tree.json").exists()), None)
     partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=cache))
     try:
         tree = partial / "tree"
         tree.mkdir()
         with docker.exported(image.id) as stream:
-            size, inodes = _extract(stream, tree)
+            size, inodes = _extract(stream, tree, base)
         (partial / "tree.json").write_text(json.dumps({"image": image.id, "bytes": size, "inodes": inodes}))
         partial.chmod(0o755)
         entry = _entry(cache, image)
@@ -232,11 +252,21 @@ def _entry(cache: Path, image: Image) -> Path:
     return cache / image.id.removeprefix("sha256:")[:32]
 
 
-def _extract(stream: IO[bytes], tree: Path) -> tuple[int, int]:
-    """Unpack a tar stream as an ordinary user can: no owners, no devices, no set-id bits; return bytes and inodes."""
+def _entries(cache: Path) -> list[Path]:
+    """List what is in the cache, the last in use first."""
+    entries = [entry for entry in cache.iterdir() if entry.is_dir()] if cache.is_dir() else []
+    return sorted(entries, key=lambda entry: entry.stat().st_mtime, reverse=True)
+
+
+def _extract(stream: IO[bytes], tree: Path, base: Path | None) -> tuple[int, int]:
+    """Unpack a tar stream as an ordinary user can: no owners, no devices, no set-id bits; return bytes and inodes.
+
+    Files that are the same in `base` are linked to those.
+    """
     size = inodes = 0
     directories: list[tarfile.TarInfo] = []
     links: set[str] = set()
+    linked: set[int] = set()
     with tarfile.open(fileobj=stream, mode="r|", errorlevel=1) as archive:
         # What a member may be is decided here. Python before 3.11.4 (Debian 12's) has no filters to switch off.
         archive.extraction_filter = getattr(tarfile, "fully_trusted_filter", None)
@@ -250,7 +280,11 @@ def _extract(stream: IO[bytes], tree: Path) -> tuple[int, int]:
                 links.add(name)
             # Whoever unpacks it must be able to read it again, and nobody runs it as somebody else.
             member.mode = member.mode & 0o755 | (0o700 if member.isdir() else 0o600)
-            archive.extract(member, tree, set_attrs=member.isreg())
+            content = archive.extractfile(member) if member.isreg() and member.size <= _COMPARED_BYTES else None
+            if content is None:
+                archive.extract(member, tree, set_attrs=member.isreg())
+            else:
+                _put(tree / name, content.read(), member, base / name if base else None, linked)
             if member.isdir():
                 directories.append(member)
             size += member.size if member.isreg() else 0
@@ -260,6 +294,40 @@ def _extract(stream: IO[bytes], tree: Path) -> tuple[int, int]:
         path.chmod(member.mode)
         os.utime(path, (member.mtime, member.mtime))
     return size, inodes
+
+
+def _put(path: Path, content: bytes, member: tarfile.TarInfo, old: Path | None, linked: set[int]) -> None:
+    """Make a file: a link to the old one if that has the same mode, time and content.
+
+    `linked` are the inodes that the tree has by now: what are two files in the image stays two files.
+    """
+    if old is not None and (inode := _same(old, content, member)) and inode not in linked:
+        try:
+            os.link(old, path, follow_symlinks=False)
+        except OSError:  # it was pruned just now, is another user's, or has as many links as the file system allows
+            pass
+        else:
+            linked.add(inode)
+            return
+    with path.open("wb") as file:
+        file.write(content)
+        os.fchmod(file.fileno(), member.mode)
+    os.utime(path, (member.mtime, member.mtime))
+
+
+def _same(old: Path, content: bytes, member: tarfile.TarInfo) -> int | None:
+    """Return the inode of the old file if the new one would be the same."""
+    try:
+        facts = old.lstat()
+        alike = (
+            stat.S_ISREG(facts.st_mode)
+            and (stat.S_IMODE(facts.st_mode), facts.st_size) == (member.mode, member.size)
+            and abs(facts.st_mtime - member.mtime) < _TIMES_DIFFER
+            and old.read_bytes() == content
+        )
+    except OSError:
+        return None
+    return facts.st_ino if alike else None
 
 
 def _inside(name: str, links: set[str]) -> str:
@@ -287,17 +355,34 @@ def check_tree(image: Image, tree: Path) -> None:
     if resolve(tree, "/bin/sh") is None:
         raise ImageError(
             f"The image {image.name!r} has no /bin/sh. The start scripts need one: base it on an image with a shell "
-            "(debian:trixie-slim, alpine), not on scratch or distroless."
+            "(debian:trixie-slim, alpine), not on scratch or distroless.",
+            line="shell",
         )
     if os.path.lexists(tree / ".slipway"):
-        raise ImageError(f"The image {image.name!r} has a /.slipway. That name is for the start scripts: remove it.")
+        raise ImageError(
+            f"The image {image.name!r} has a /.slipway. That name is for the start scripts: remove it.", line="folders"
+        )
     for name in REAL_DIRECTORIES:
-        if (tree / name).is_symlink():
-            raise ImageError(f"In the image {image.name!r}, /{name} is a symbolic link. Make it a directory.")
+        here = tree / name
+        if here.is_symlink() or (here.exists() and not here.is_dir()):
+            what = "a symbolic link" if here.is_symlink() else "a file"
+            raise ImageError(
+                f"In the image {image.name!r}, /{name} is {what}. Make it a directory: systemd mounts there.",
+                line="folders",
+            )
+    for what, path in {"WORKDIR": image.workdir, "command": (image.entrypoint + image.cmd)[0]}.items():
+        for hidden in HIDDEN:
+            if f"{path}/".startswith(f"/{hidden}/"):
+                raise ImageError(
+                    f"The image {image.name!r} has the {what} {path}, and the sandbox hides the image's /{hidden}. "
+                    "Put it elsewhere in the Dockerfile: below /app, /opt or /srv.",
+                    line="folders",
+                )
     workdir = resolve(tree, image.workdir)
     if workdir is None or not workdir.is_dir():
         raise ImageError(
-            f"The image {image.name!r} has WORKDIR {image.workdir}, but no such directory. Correct its Dockerfile."
+            f"The image {image.name!r} has WORKDIR {image.workdir}, but no such directory. Correct its Dockerfile.",
+            line="socket",
         )
 
 
@@ -318,11 +403,14 @@ def read_procfile(image: Image, tree: Path) -> dict[str, str]:
         match = _PROCFILE_LINE.match(text)
         if not match:
             raise ImageError(
-                f"{image.workdir}/Procfile of {image.name!r}, line {number}: {text!r} is not `name: command`."
+                f"{image.workdir}/Procfile of {image.name!r}, line {number}: {text!r} is not `name: command`.",
+                line="procfile",
             )
         name, command = match.groups()
         if name in processes:
-            raise ImageError(f"{image.workdir}/Procfile of {image.name!r}, line {number}: {name!r} comes twice.")
+            raise ImageError(
+                f"{image.workdir}/Procfile of {image.name!r}, line {number}: {name!r} comes twice.", line="procfile"
+            )
         processes[name] = command
     processes.pop("web", None)
     return processes
@@ -357,8 +445,7 @@ def resolve(tree: Path, path: str) -> Path | None:
 def prune(cache: Path, now: float | None = None) -> None:
     """Remove trees that nobody asked for lately, and what an interrupted unpacking left."""
     now = time.time() if now is None else now
-    entries = [entry for entry in cache.iterdir() if entry.is_dir()] if cache.is_dir() else []
-    entries.sort(key=lambda entry: entry.stat().st_mtime, reverse=True)
+    entries = _entries(cache)
     whole = [entry for entry in entries if not entry.name.startswith(".partial-")]
     old = [
         entry for entry in entries if now - entry.stat().st_mtime > _KEEP_SECONDS and entry not in whole[:_KEEP_TREES]

@@ -140,6 +140,7 @@ def test_a_tree_that_keeps_the_contract(image: Image, tree: Path) -> None:
         (lambda tree: (tree / "usr/bin/sh").unlink(), "has no /bin/sh"),
         (lambda tree: (tree / ".slipway").mkdir(), "has a /.slipway"),
         (lambda tree: (tree / "run").symlink_to("/var/run"), "/run is a symbolic link"),
+        (lambda tree: (tree / "tmp").touch(), "/tmp is a file"),
         (lambda tree: (tree / "app").rmdir(), "WORKDIR /app, but no such directory"),
     ],
 )
@@ -147,6 +148,20 @@ def test_a_tree_that_does_not(image: Image, tree: Path, breaks: Any, expected: s
     breaks(tree)
     with pytest.raises(ImageError, match=expected):
         check_tree(image, tree)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"WorkingDir": "/home/shop"}, {"WorkingDir": "/root"}, {"Cmd": ["/run/serve"]}, {"Entrypoint": ["/tmp/x"]}],
+)
+def test_what_the_sandbox_hides_cannot_be_used(tree: Path, change: dict[str, Any]) -> None:
+    with pytest.raises(ImageError, match=r"the sandbox hides the image's /(home|root|run|tmp)\. Put it elsewhere"):
+        check_tree(read_image("app:1", inspected(**change)), tree)
+
+
+def test_a_name_that_only_begins_like_a_hidden_one(tree: Path) -> None:
+    (tree / "homes").mkdir()
+    check_tree(read_image("app:1", inspected(WorkingDir="/homes")), tree)
 
 
 def test_links_are_followed_inside_the_tree_only(tree: Path) -> None:

@@ -1,0 +1,1 @@
+"""Checking an image against docs/contract.md; see ../contract."""
