@@ -38,6 +38,12 @@ def name() -> str:
 
 
 @pytest.fixture(scope="session")
+def docker() -> str:
+    """The docker CLI."""
+    return DOCKER
+
+
+@pytest.fixture(scope="session")
 def deployer() -> Any:
     """The host as the user `deploy` sees it, over SSH."""
     return testinfra.get_host(f"ssh://deploy@{NAME}", ssh_config=str(CACHE / "ssh_config"))

@@ -1,0 +1,103 @@
+"""Deploys that tests run, look at and kill."""
+
+import json
+import os
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[4]
+ANSIBLE = ROOT / "ansible"
+SCENARIO = Path(os.environ["MOLECULE_SCENARIO_DIRECTORY"])
+NAME = f"molecule-{os.environ['MOLECULE_SCENARIO_NAME']}"
+HOSTS = ROOT / ".cache" / "hosts"
+IMAGE = "slipway-app:molecule-faulty"
+
+
+class Deploy:
+    """`ansible-playbook deploy.yml`, running, with settings of its own so that it is a new release."""
+
+    def __init__(self, fault: str = "", hosts: Sequence[str] = (NAME,), more: Sequence[str] = ()) -> None:
+        folder = ROOT / ".cache" / f"{NAME}-deploys"
+        folder.mkdir(parents=True, exist_ok=True)
+        handle, settings = tempfile.mkstemp(suffix=".env", dir=folder)
+        os.write(handle, f"FAULT={fault}\nSERIAL={time.time_ns()}\n".encode())
+        os.close(handle)
+        self.output = Path(settings).with_suffix(".log")
+        command = [
+            "ansible-playbook",
+            f"--inventory={SCENARIO}/inventory",
+            *(f"--inventory={HOSTS}/{name}/inventory.yml" for name in hosts),
+            *more,
+            f"--extra-vars=release_image={IMAGE}",
+            f"--extra-vars=release_settings_file={settings}",
+            "deploy.yml",
+        ]
+        environment = os.environ | {"ANSIBLE_CONFIG": str(ANSIBLE / "ansible.cfg"), "ANSIBLE_FORCE_COLOR": "false"}
+        with self.output.open("w") as output:
+            self.process = subprocess.Popen(
+                command,
+                cwd=ANSIBLE,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+
+    def wait(self) -> int:
+        """Its exit status, once it has ended."""
+        return self.process.wait(timeout=180)
+
+    def kill(self) -> None:
+        """End it and all that it started, as a runner that goes away does."""
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+    @property
+    def said(self) -> str:
+        """What it printed."""
+        return self.output.read_text()
+
+
+class Site:
+    """The host as `deploy` sees it."""
+
+    def __init__(self, deployer: Any) -> None:
+        self.deployer = deployer
+
+    def status(self) -> dict[str, Any]:
+        """What `slipway status` says."""
+        answer: dict[str, Any] = json.loads(self.deployer.check_output("slipway status --json"))
+        return answer
+
+    def until(self, what: Callable[[dict[str, Any]], bool], seconds: float = 60) -> dict[str, Any]:
+        """The status, once it is so."""
+        deadline = time.monotonic() + seconds
+        while not what(status := self.status()):
+            assert time.monotonic() < deadline, status
+            time.sleep(0.2)
+        return status
+
+    def running(self) -> set[str]:
+        """The releases whose instance or socket is up."""
+        units = self.deployer.check_output(
+            "systemctl list-units --plain --no-legend --state=active 'app@*.service' 'app@*.socket'"
+        )
+        return {line.split()[0].removeprefix("app@").rsplit(".", 1)[0] for line in units.splitlines()}
+
+    def heals(self) -> None:
+        """The next deploy succeeds without help, and leaves nothing of the one before behind."""
+        before = self.status()["live"]
+        deploy = Deploy()
+        assert deploy.wait() == 0, deploy.said
+        # What was retired may still be finishing its last answers.
+        status = self.until(lambda status: status["state"] == "healthy" and self.running() == {status["live"]})
+        assert status["live"] != before
+        assert status["rollback_target"] == before
+        partial = self.deployer.check_output("ls -A /srv/app/releases")
+        assert ".partial" not in partial, partial

@@ -1,0 +1,109 @@
+"""Deploys that are killed, under load: the site serves, the status is true, and the next deploy needs no help.
+
+That no request failed is what the load says at the end.
+"""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from deploys import HOSTS, NAME, Deploy, Site
+
+KILLER = """
+import json, pathlib, subprocess, sys, time
+deadline = time.monotonic() + 60
+while time.monotonic() < deadline:
+    for path in pathlib.Path("/srv/app/releases").glob("2*.json"):
+        try:
+            record = json.loads(path.read_text())
+        except (ValueError, FileNotFoundError):
+            continue
+        if record["phase"] == sys.argv[1]:
+            subprocess.run(["systemctl", "kill", "--signal=KILL", f"deploy@{record['release']}.service"])
+            print(record["release"])
+            sys.exit()
+    time.sleep(0.001)
+sys.exit(f"no release was in the phase {sys.argv[1]}")
+"""
+BEFORE_LIVE = ["migrate", "start", "probe", "canary", "watch-canary", "cutover", "watch", "complete"]
+AFTER = ["retire"]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def brief_watch(host: Any) -> Iterator[None]:
+    """A deploy of these takes seconds: what is watched has been shown before."""
+    host.check_output("cp /etc/slipway/config.json /root/config.json")
+    host.check_output('sed -i \'s/"watch_seconds": [0-9]*/"watch_seconds": 1/\' /etc/slipway/config.json')
+    yield
+    host.check_output("mv /root/config.json /etc/slipway/config.json")
+
+
+@pytest.fixture
+def site(deployer: Any) -> Site:
+    """The host, as `deploy`."""
+    return Site(deployer)
+
+
+@pytest.mark.parametrize("phase", BEFORE_LIVE + AFTER)
+def test_the_engine_is_killed(host: Any, site: Site, phase: str) -> None:
+    old = site.status()["live"]
+    deploy = Deploy("migration-slow" if phase == "migrate" else "")
+    killed = host.check_output("python3 -c %s %s", KILLER, phase).strip()
+    assert deploy.wait() != 0
+    assert f"the engine ended in phase {phase} without a result" in deploy.said
+    status = site.status()
+    assert status["state"] == "interrupted"
+    assert status["live"] == (killed if phase in AFTER else old)
+    site.heals()
+
+
+def test_the_controller_is_killed_in_the_middle_of_the_upload(site: Site) -> None:
+    before = site.status()
+    deploy = Deploy()
+    deadline = time.monotonic() + 60
+    while site.deployer.run("ls -d /srv/app/releases/.*.partial/usr").rc:
+        assert time.monotonic() < deadline, deploy.said
+    deploy.kill()
+    after = site.status()
+    assert (after["state"], after["live"]) == ("healthy", before["live"])
+    assert [each["release"] for each in after["releases"]] == [each["release"] for each in before["releases"]]
+    site.heals()
+
+
+def test_the_controller_is_killed_while_the_host_activates(site: Site) -> None:
+    old = site.status()["live"]
+    deploy = Deploy("migration-slow")
+    site.until(lambda status: status["state"] == "deploying")
+    deploy.kill()
+    status = site.until(lambda status: status["state"] == "healthy" and status["live"] != old)
+    assert status["history"][-1]["ended"] == "done", "the host finished it by itself"
+    site.heals()
+
+
+def test_the_connection_is_lost_while_the_host_activates(site: Site) -> None:
+    old = site.status()["live"]
+    deploy = Deploy("migration-slow")
+    site.until(lambda status: status["state"] == "deploying")
+    masters = _connections()
+    assert masters, "Ansible has no connection of its own"
+    for pid in masters:
+        os.kill(pid, signal.SIGKILL)
+    deploy.wait()
+    status = site.until(lambda status: status["state"] == "healthy" and status["live"] != old)
+    assert status["history"][-1]["ended"] == "done"
+    site.heals()
+
+
+def _connections() -> list[int]:
+    """The processes that hold SSH connections to the host, Ansible's among them."""
+    inventory = json.loads((HOSTS / NAME / "inventory.yml").read_text().split("\n", 1)[1])
+    port = inventory["app"]["hosts"][NAME]["ansible_port"]
+    command = ["ss", "--no-header", "--tcp", "--processes", "state", "established", f"( dport = :{port} )"]
+    shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    return [int(pid) for pid in re.findall(r'"ssh",pid=(\d+)', shown)]

@@ -1,0 +1,23 @@
+"""A host that restarts in the middle of a deploy comes back by itself, with a release that was healthy."""
+
+import subprocess
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from deploys import Deploy, Site
+
+
+@pytest.mark.parametrize("phase", ["migrate", "probe", "watch-canary", "watch", "retire"])
+def test_the_host_restarts(deployer: Any, docker: str, name: str, phase: str, ask: Callable[..., Any]) -> None:
+    site = Site(deployer)
+    old = site.status()["live"]
+    deploy = Deploy("migration-slow" if phase == "migrate" else "")
+    status = site.until(lambda status: any(each["phase"] == phase for each in status["releases"]))
+    new = next(each["release"] for each in status["releases"] if each["phase"] == phase)
+    subprocess.run([docker, "restart", f"slipway-host-{name}"], check=True, capture_output=True)
+    deploy.wait()
+    status = site.until(lambda status: status["state"] == "healthy")
+    assert status["live"] in ({new, old} if phase in {"watch", "retire"} else {old})
+    assert ask("/version").json["release"] == status["live"]
+    site.heals()
