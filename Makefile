@@ -71,6 +71,16 @@ lint: bootstrap ## What reads the files: linters and types
 image: bootstrap ## Build the app's image
 	@tools/run tools/image build
 
+.PHONY: bench
+bench: bootstrap ## Measure: requests, latency, memory, deploys; print a table and save a chart
+	@tools/run python -m bench $(ARGS)
+
+.PHONY: contract
+contract: bootstrap ## Check an image against docs/contract.md without a host (IMAGE=...)
+	@test -n "$(IMAGE)" || { echo "error: name the image: make contract IMAGE=..." >&2; exit 2; }
+	@tools/run tools/contract $(IMAGE) $(if $(VARS),-e @$(VARS)) $(if $(READY_PATH),-e app_ready_path=$(READY_PATH)) \
+		$(if $(PROBE_HOST),-e app_probe_host=$(PROBE_HOST)) $(if $(SETTINGS),--settings $(SETTINGS)) $(ARGS)
+
 .PHONY: dev
 dev: bootstrap ## The app on this machine, one process, reloading when a file changes
 	@STATE_DIRECTORY="$${STATE_DIRECTORY:-$(CURDIR)/.cache/dev}" .venv/bin/uvicorn app.main:app --reload --reload-dir app --port $(DEV_PORT)

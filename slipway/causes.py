@@ -16,7 +16,7 @@ SOCKET_ADVICE = (
 )
 """For an app that nobody reaches, or that tried to listen by itself."""
 
-SERIOUS = re.compile(r"\b(ERROR|CRITICAL|FATAL|Error|Exception|Traceback)\b")
+SERIOUS = re.compile(r"\b(ERROR|CRITICAL|FATAL)\b|Error\b|Exception\b")
 
 HINTS: tuple[tuple[str, str], ...] = (
     (
