@@ -35,13 +35,13 @@ class Sample:
     examples: list[str] = field(default_factory=list)
     """The first that failed, in words."""
 
-    def add(self, each: Try) -> None:
-        """Count a try."""
+    def add(self, each: Try, timed: bool = True) -> None:
+        """Count a try. `timed`: how long it took counts as well."""
         self.tries += 1
         self.bad += each.bad
         if each.bad and len(self.examples) < EXAMPLES:
             self.examples.append(f"{each.what}: {each.status or 'no answer'}")
-        if each.seconds is not None and not each.bad:
+        if timed and each.seconds is not None and not each.bad:
             self.seconds.append(each.seconds)
 
     @property

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from slipway import judgement
+from slipway import judgement, traffic
 from slipway.access_log import Follower, Try
 from slipway.errors import SlipwayError
 from slipway.host import Host
@@ -44,12 +44,14 @@ class Watch:
         `slices` says which slice is whose ("new" or "old"). `check` is called at each look and may raise.
 
         For two seconds after a slice was pointed elsewhere some of its answers are still the other release's, over
-        connections that nginx keeps. That makes the two more alike, never less, so those answers may count.
+        connections that nginx keeps. That makes the two more alike, never less, so those answers may count. How long
+        they took does not: a release that has just started is slow until it has warmed up.
         """
         self.traffic, self.asked = Pair(), Pair()
         config = self.host.config
         limits = Limits(config.watch_errors, config.watch_slower)
         log = self._follow()
+        began = time.time()
         deadline = time.monotonic() + config.watch_seconds
         try:
             while time.monotonic() < deadline:
@@ -57,11 +59,12 @@ class Watch:
                 check()
                 before = self.traffic.new.tries
                 for each in log.new():
-                    self.traffic.of(slices[each.slice]).add(each)
+                    self.traffic.of(slices[each.slice]).add(each, timed=each.began > began + traffic.DRAIN_SECONDS)
                 if self.traffic.new.tries == before:
                     # Nobody came since the last look.
-                    self.asked.new.add(self._ask(self.new_release))
-                    self.asked.old.add(self._ask(self.old_release))
+                    warm = time.time() > began + traffic.DRAIN_SECONDS
+                    self.asked.new.add(self._ask(self.new_release), timed=warm)
+                    self.asked.old.add(self._ask(self.old_release), timed=warm)
                 for pair in (self.traffic, self.asked):
                     if why := judgement.worse(pair.new, pair.old, limits):
                         return why

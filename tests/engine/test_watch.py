@@ -169,6 +169,20 @@ def test_a_rollback_is_not_watched(watched: FakeHost) -> None:
     assert watched.releases.current() == A
 
 
+def test_a_release_may_be_slow_until_it_has_warmed_up(watched: FakeHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("slipway.traffic.DRAIN_SECONDS", 0.2)
+    began: list[float] = []
+
+    def seconds(release: str) -> float:
+        if release == B and not began:
+            began.append(time.monotonic())
+        return 0.2 if release == B and time.monotonic() < began[0] + 0.15 else 0.01
+
+    with traffic(watched, lambda _release: 200, seconds):
+        deploy.activate(watched, watched.ship(B))
+    assert watched.releases.current() == B
+
+
 def test_a_log_that_cannot_be_read_is_said(watched: FakeHost) -> None:
     watched.access_log.unlink()
     with pytest.raises(SlipwayError, match="`release_watch_seconds: 0`"):

@@ -91,4 +91,4 @@ def test_a_configuration_that_was_not_loaded_is_noticed(
     assert done.returncode == 0, done.stdout
     lines = host.check_output("journalctl --unit=nginx --output=short-unix --no-pager --lines=50").splitlines()
     load.closings += [float(line.split()[0]) for line in lines if "SIGHUP" in line]
-    load.check()
+    load.check(max_gap=60)  # of the same load: the silences of the two before are in it
