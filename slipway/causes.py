@@ -18,6 +18,9 @@ SOCKET_ADVICE = (
 
 SERIOUS = re.compile(r"\b(ERROR|CRITICAL|FATAL)\b|Error\b|Exception\b")
 
+UNDERLINE = re.compile(r"\s*[~^]+\s*")
+"""What Python draws below a line of a traceback."""
+
 HINTS: tuple[tuple[str, str], ...] = (
     (
         # Before the addresses that it may not use: asyncio's words, and gunicorn's place, for a socket to listen on.
@@ -75,10 +78,10 @@ def explain(what: str, systemd: Systemd, unit: str, since: float, lines: int = 3
 
 
 def telling(said: list[str], most: int) -> list[str]:
-    """The lines that tell most: from the last traceback on, or those of errors, or the last ones."""
+    """The lines that tell most: the last traceback, the end of it if it is long, or those of errors, or the last ones."""
     begin = next((index for index in reversed(range(len(said))) if said[index].startswith("Traceback ")), None)
     if begin is not None:
-        return said[begin:][:most]
+        return [line for line in said[begin:] if not UNDERLINE.fullmatch(line)][-most:]
     return [line for line in said if SERIOUS.search(line)][-most:] or said[-most:]
 
 

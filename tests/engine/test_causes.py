@@ -58,7 +58,12 @@ def test_of_many_lines_the_errors_are_told() -> None:
 
 def test_a_traceback_is_told_whole() -> None:
     traceback = ["Traceback (most recent call last):", '  File "app.py", line 1', "KeyError: 'PAYMENT_URL'"]
-    assert causes.telling(["ERROR before", *traceback, "exiting"], 30) == [*traceback, "exiting"]
+    assert causes.telling(["ERROR before", *traceback[:2], "    ~~~^^", traceback[2], "exiting"], 30) == [
+        *traceback,
+        "exiting",
+    ]
+    deep = [*traceback[:1], *traceback[1:2] * 100, *traceback[2:]]
+    assert causes.telling(deep, 30) == deep[-30:], "what was raised stands at its end"
 
 
 def test_an_ordinary_error_gets_no_hint() -> None:
