@@ -9,6 +9,7 @@ from slipway.systemd import Systemd
 QUIET_SECONDS = 0.5
 MOST_SECONDS = 5.0
 MOST_LINES = 200
+TRACEBACK_LINES = 9
 
 SOCKET_ADVICE = (
     "let it serve on the socket that it is handed: start uvicorn with --fd 3; gunicorn takes it by itself "
@@ -78,11 +79,21 @@ def explain(what: str, systemd: Systemd, unit: str, since: float, lines: int = 3
 
 
 def telling(said: list[str], most: int) -> list[str]:
-    """The lines that tell most: the last traceback, the end of it if it is long, or those of errors, or the last ones."""
-    begin = next((index for index in reversed(range(len(said))) if said[index].startswith("Traceback ")), None)
-    if begin is not None:
-        return [line for line in said[begin:] if not UNDERLINE.fullmatch(line)][-most:]
-    return [line for line in said if SERIOUS.search(line)][-most:] or said[-most:]
+    """The lines that tell most: errors and the ends of tracebacks; where there are none, the last lines."""
+    told: list[str] = []
+    traceback: list[str] = []
+    for line in said:
+        if line.startswith("Traceback "):
+            traceback = [line]
+        elif traceback and line.startswith(" "):
+            traceback.append(line)
+        elif traceback:
+            # What was raised stands at the end.
+            told += [line for line in [*traceback, line] if not UNDERLINE.fullmatch(line)][-TRACEBACK_LINES:]
+            traceback = []
+        elif SERIOUS.search(line):
+            told.append(line)
+    return (told + traceback[-TRACEBACK_LINES:])[-most:] or said[-most:]
 
 
 def last_words(systemd: Systemd, unit: str, lines: int, since: float) -> list[str]:

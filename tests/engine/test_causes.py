@@ -56,14 +56,14 @@ def test_of_many_lines_the_errors_are_told() -> None:
     assert causes.telling(many, 3) == many[-3:]
 
 
-def test_a_traceback_is_told_whole() -> None:
-    traceback = ["Traceback (most recent call last):", '  File "app.py", line 1', "KeyError: 'PAYMENT_URL'"]
-    assert causes.telling(["ERROR before", *traceback[:2], "    ~~~^^", traceback[2], "exiting"], 30) == [
-        *traceback,
-        "exiting",
-    ]
-    deep = [*traceback[:1], *traceback[1:2] * 100, *traceback[2:]]
-    assert causes.telling(deep, 30) == deep[-30:], "what was raised stands at its end"
+def test_tracebacks_are_told_by_their_ends() -> None:
+    frames = [f'  File "app.py", line {number}' for number in range(50)]
+    error = '{"level": "ERROR", "message": "the licence has expired"}'
+    first = ["Traceback (most recent call last):", *frames, "    ~~~^^", "KeyError: 'PAYMENT_URL'"]
+    second = ["Traceback (most recent call last):", frames[0], "SystemExit: 3"]
+    said = ["starting", *first, "INFO between", error, *second, "exiting"]
+    assert causes.telling(said, 30) == [*frames[-8:], first[-1], error, *second]
+    assert causes.telling(["starting", *second[:2]], 30) == second[:2], "cut off in the middle"
 
 
 def test_an_ordinary_error_gets_no_hint() -> None:
