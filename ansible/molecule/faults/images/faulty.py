@@ -22,7 +22,7 @@ from app.main import app as good  # noqa: E402
 Message = MutableMapping[str, Any]
 HEALTH = {"/readyz", "/livez", "/version"}
 SLOWER_SECONDS = 0.4
-LEAK_BYTES = 64 * 2**20
+LEAK_BYTES = 16 * 2**20
 
 
 async def app(
