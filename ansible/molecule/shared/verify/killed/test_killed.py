@@ -31,8 +31,18 @@ while time.monotonic() < deadline:
     time.sleep(0.001)
 sys.exit(f"no release was in the phase {sys.argv[1]}")
 """
-BEFORE_LIVE = ["migrate", "start", "probe", "canary", "watch-canary", "cutover", "watch", "complete"]
-AFTER = ["retire"]
+NEXT = {
+    "migrate": (),
+    "start": ("probe",),
+    "probe": (),
+    "canary": ("watch-canary",),
+    "watch-canary": (),
+    "cutover": ("probe-front", "watch"),
+    "watch": (),
+    "retire": (),
+}
+"""Phases, and what may have begun when the killer has seen them: some last for a hundredth of a second. Those that
+cannot be met like this (complete, keep, prune) are killed in the engine's own tests, before and after each."""
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -50,16 +60,16 @@ def site(deployer: Any) -> Site:
     return Site(deployer)
 
 
-@pytest.mark.parametrize("phase", BEFORE_LIVE + AFTER)
+@pytest.mark.parametrize("phase", NEXT)
 def test_the_engine_is_killed(host: Any, site: Site, phase: str) -> None:
     old = site.status()["live"]
     deploy = Deploy("migration-slow" if phase == "migrate" else "")
     killed = host.check_output("python3 -c %s %s", KILLER, phase).strip()
     assert deploy.wait() != 0
-    assert f"the engine ended in phase {phase} without a result" in deploy.said
+    assert any(f"the engine ended in phase {each} without a result" in deploy.said for each in (phase, *NEXT[phase]))
     status = site.status()
     assert status["state"] == "interrupted"
-    assert status["live"] == (killed if phase in AFTER else old)
+    assert status["live"] == (killed if phase == "retire" else old)
     site.heals()
 
 
