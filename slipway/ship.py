@@ -22,8 +22,8 @@ from slipway.releases import Record, Releases, check_name, now, remove_tree, wri
 RESERVE_BYTES = 100 * 1024 * 1024
 """Stays free after a release has arrived, for the app's data and the host's logs."""
 RESERVE_INODES = 1000
-STALE_PARTIAL_SECONDS = 6 * 3600
-"""A shipment that has been under way for longer is nobody's any more."""
+GRACE_SECONDS = 60
+"""A shipment that nobody sends files of for longer is nobody's any more: its controller is gone."""
 
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "ppc64le": "ppc64le", "s390x": "s390x"}
 """Names of the same machines: the kernel's and the image specification's (GOARCH)."""
@@ -252,10 +252,21 @@ def _remove_stale(releases: Releases, release: str) -> None:
     """
     for file in releases.folder.glob(".*.manifest.json"):
         name = file.name.removeprefix(".").removesuffix(".manifest.json")
-        if name == release or time.time() - file.stat().st_mtime > STALE_PARTIAL_SECONDS:
-            remove_tree(releases.partial(name))
+        partial = releases.partial(name)
+        old = time.time() - file.stat().st_mtime > GRACE_SECONDS
+        if name == release or (old and not _is_received(partial)):
+            remove_tree(partial)
             file.unlink(missing_ok=True)
     remove_tree(releases.partial(release))
+
+
+def _is_received(partial: Path) -> bool:
+    """Whether an rsync writes there: its command names the folder."""
+    for process in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            if os.fsencode(partial) in process.read_bytes():
+                return True
+    return False
 
 
 def _require_room(host: Host, manifest: Manifest) -> None:

@@ -3,6 +3,8 @@
 import json
 import os
 import shutil
+import subprocess
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -269,7 +271,7 @@ def test_removing_it_leaves_the_files_that_it_shares_with_an_older_release(host:
 
 
 def test_one_that_nobody_finished_is_removed_by_the_next_shipment(host: FakeHost) -> None:
-    for release, age in ((A, ship.STALE_PARTIAL_SECONDS + 60), (B, ship.STALE_PARTIAL_SECONDS - 60)):
+    for release, age in ((A, ship.GRACE_SECONDS + 10), (B, ship.GRACE_SECONDS - 10)):
         ship.begin(host, release, manifest())
         file = host.releases.folder / f".{release}.manifest.json"
         began = file.stat().st_mtime - age
@@ -280,6 +282,31 @@ def test_one_that_nobody_finished_is_removed_by_the_next_shipment(host: FakeHost
 
 
 # End
+
+
+def test_a_shipment_that_takes_long_is_left_alone(host: FakeHost) -> None:
+    ship.begin(host, A, manifest())
+    began = time.time() - 3600
+    os.utime(host.releases.folder / f".{A}.manifest.json", (began, began))
+    partial = host.releases.partial(A)
+    # What rsync's command looks like on the receiving side.
+    receiver = subprocess.Popen(["sh", "-c", "sleep 60", f"{partial}/"])
+    try:
+        ship.begin(host, B, manifest())
+        assert partial.is_dir()
+    finally:
+        receiver.kill()
+        receiver.wait()
+    ship.begin(host, C, manifest())
+    assert not partial.exists()
+
+
+def test_a_shipment_that_is_called_off_leaves_nothing(host: FakeHost) -> None:
+    ship.begin(host, A, manifest())
+    (host.releases.partial(A) / "app").write_text("half of it")
+    ship.cancel(host, A)
+    assert list(host.releases.folder.iterdir()) == []
+    ship.cancel(host, A)
 
 
 def test_a_complete_release_has_its_scripts_mount_points_and_record(host: FakeHost) -> None:
