@@ -1,5 +1,6 @@
 """Deploys that tests run, look at and kill."""
 
+import contextlib
 import json
 import os
 import signal
@@ -76,12 +77,16 @@ class Site:
         return answer
 
     def until(self, what: Callable[[dict[str, Any]], bool], seconds: float = 60) -> dict[str, Any]:
-        """The status, once it is so."""
+        """The status, once it is so. A host that restarts may not be asked for a while."""
         deadline = time.monotonic() + seconds
-        while not what(status := self.status()):
-            assert time.monotonic() < deadline, status
+        status: dict[str, Any] = {}
+        while time.monotonic() < deadline:
+            # What testinfra raises when there is no connection.
+            with contextlib.suppress(RuntimeError):
+                if what(status := self.status()):
+                    return status
             time.sleep(0.2)
-        return status
+        raise AssertionError(f"not within {seconds} s: {status}")
 
     def running(self) -> set[str]:
         """The releases whose instance or socket is up."""
