@@ -19,7 +19,7 @@ from ansible.module_utils.slipway_image import (
     unpack,
 )
 
-from slipway.causes import SOCKET_ADVICE, hint, printable
+from slipway.causes import MOST_LINES, SOCKET_ADVICE, hint, printable, telling
 from slipway.probe import Answer, ask_socket
 from slipway.ship import Manifest
 from tools.contract_check.container import Container, Process, find_python, running
@@ -200,9 +200,14 @@ class Trial:
 
     def _because(self, what: str) -> Finding:
         """A broken line with what the app said, and the setting that would help."""
-        said = self._container.said()
+        said = self._container.said(MOST_LINES)
         advice = hint(said)
-        lines = [what, *([f"Hint: {advice}."] if advice else []), "It said last:", *(said or ["(nothing)"])]
+        lines = [
+            what,
+            *([f"Hint: {advice}."] if advice else []),
+            "It said last:",
+            *(telling(said, 30) or ["(nothing)"]),
+        ]
         return broken(printable("\n".join(lines)))
 
     def _writes(self) -> Finding:
