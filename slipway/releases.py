@@ -1,6 +1,7 @@
 """Releases on disk: their names, files and records, and the links that say which of them serves."""
 
 import json
+import math
 import os
 import re
 import shutil
@@ -14,6 +15,8 @@ from slipway.errors import SlipwayError, UsageError
 
 NAME = re.compile(r"[0-9]{8}T[0-9]{6}-[0-9a-f]{7}")
 SLICES = ("live", "canary")
+TURN_SECONDS = 3600
+"""So long a release that was shipped may wait to be activated, behind another one."""
 
 
 def check_name(name: str) -> str:
@@ -64,6 +67,13 @@ class Record:
     cause: str | None = None
     """Why it failed."""
     warnings: list[str] = field(default_factory=list)
+
+
+def age(record: Record) -> float:
+    """Seconds since a release was shipped; infinite if nobody knows when."""
+    if record.shipped_at is None:
+        return math.inf
+    return (datetime.now(UTC) - datetime.fromisoformat(record.shipped_at)).total_seconds()
 
 
 def write_atomically(path: Path, text: str) -> None:
@@ -200,10 +210,12 @@ class Releases:
     def prunable(self, keep: int, in_use: set[str]) -> list[str]:
         """Releases to remove, so that `keep` stay: failed ones before healthy ones, older before newer.
 
-        Never the live one, the rollback target, what a slice points at or what is `in_use`.
+        Never the live one, the rollback target, what a slice points at, what is `in_use`, or what was just shipped and
+        may be waiting for its turn.
         """
-        protected = {self.current(), self.rollback_target(), *map(self.slice, SLICES), *in_use}
         records = self.all()
+        shipped = {record.release for record in records if record.state == "shipped" and age(record) < TURN_SECONDS}
+        protected = {self.current(), self.rollback_target(), *map(self.slice, SLICES), *in_use, *shipped}
         spare = [record for record in records if record.release not in protected]
         spare.sort(key=lambda record: (record.healthy, record.release))
         room = max(0, keep - (len(records) - len(spare)))

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from slipway import deploy
 from slipway.prune import prune
 from slipway.releases import remove_tree
 from tests.engine.fakes import FakeHost
-from tests.engine.names import A, B, C, D, E
+from tests.engine.names import A, B, C, D, E, F
 
 ALL = (A, B, C, D, E)
 
@@ -141,3 +142,12 @@ def test_failed_releases_go_before_healthy_ones(five: FakeHost) -> None:
         five.releases.save(record)
     assert five.releases.prunable(4, set()) == [C]
     assert five.releases.prunable(3, set()) == [C, A]
+
+
+@pytest.mark.parametrize(("minutes", "stays"), [(5, True), (70, False)])
+def test_a_release_that_waits_for_its_turn_stays(five: FakeHost, minutes: int, stays: bool) -> None:
+    five.config = replace(five.config, keep=2)
+    shipped = datetime.now(UTC) - timedelta(minutes=minutes)
+    five.ship(F, state="shipped", shipped_at=shipped.isoformat())
+    prune(five)
+    assert here(five) == sorted([D, E, *([F] if stays else [])])
