@@ -11,6 +11,8 @@ from typing import IO
 from slipway.releases import SLICES
 
 ACCESS_LOG = Path("/var/log/nginx/access.log")
+CLIENT_LEFT = 499
+"""nginx's status for a client that did not wait for the answer."""
 BETWEEN_TRIES = re.compile(r", | : ")
 """nginx puts a comma between the tries of a request, and a colon where it was redirected inside of nginx."""
 
@@ -23,7 +25,7 @@ class Try:
     began: float
     """When the request came, in epoch seconds."""
     status: int | None
-    """None: no answer, since the app went away or the client did."""
+    """None: no answer, since the app went away. 499: the client did."""
     seconds: float | None
     """Until the answer began. None: it never did."""
     what: str = ""
@@ -36,7 +38,10 @@ class Try:
 
 
 def tries(line: str) -> list[Try]:
-    """The tries of one line of the log; none if the line is not about the app."""
+    """The first try of one line of the log; none if the line is not about the app.
+
+    What comes after it came because it failed: it is no random share of the requests.
+    """
     try:
         request = json.loads(line)
         what = f"{request['method']} {request['uri']} (request {request['request_id']})"
@@ -44,11 +49,14 @@ def tries(line: str) -> list[Try]:
         columns = [BETWEEN_TRIES.split(request[f"upstream_{name}"]) for name in ("addr", "status", "header_seconds")]
     except (ValueError, KeyError, TypeError):
         return []
-    return [
-        Try(name, began, int(status) if status.isdigit() else None, _seconds(seconds), what)
-        for address, status, seconds in zip(*columns, strict=False)
-        if (name := Path(address).name.removesuffix(".sock")) in SLICES
-    ]
+    address, status, seconds = (column[0] for column in columns)
+    name = Path(address).name.removesuffix(".sock")
+    if name not in SLICES:
+        return []
+    if request.get("status") == CLIENT_LEFT and not status.isdigit():
+        # Nobody's failure, but it took at least that long.
+        return [Try(name, began, CLIENT_LEFT, request["seconds"], what)]
+    return [Try(name, began, int(status) if status.isdigit() else None, _seconds(seconds), what)]
 
 
 def _seconds(text: str) -> float | None:

@@ -51,6 +51,10 @@ HINTS: tuple[tuple[str, str], ...] = (
         "the app makes memory executable, as a JIT does: set `app_allow_jit: true`",
     ),
     (
+        r"memfd_create|Permission denied: '?(/tmp|/var/tmp|/var/lib/app)/",
+        "the app runs what it wrote itself: set `app_allow_jit: true`, or have it in the image",
+    ),
+    (
         r"Operation not permitted|EPERM",
         "the sandbox forbids what the app tried: docs/contract.md lists what it may do",
     ),

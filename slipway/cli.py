@@ -90,7 +90,7 @@ def _ship_cancel(host: Host, options: argparse.Namespace) -> None:
 
 
 def _activate(host: Host, options: argparse.Namespace) -> None:
-    asked = {"lock_wait": options.lock_wait, "hold": options.hold, "migrate": options.migrate}
+    asked = {"lock_wait": options.lock_wait, "hold": options.hold, "migrate": options.migrate, "watch": options.watch}
     client.request(host, options.release, "deploy", options.by, **asked)
     if not options.no_wait:
         print(client.summary(client.wait(host, options.release, "done")))
@@ -164,6 +164,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("release")
     _request_options(command)
     command.add_argument("--hold", type=int, metavar="SECONDS", default=0, help="wait to be confirmed")
+    command.add_argument("--no-watch", dest="watch", action="store_false", help="do not compare it with the live one")
     command.add_argument("--no-migrate", dest="migrate", action="store_false", help="another host runs the migrations")
     command = add("confirm", _confirm, "let a release that is held stay")
     command.add_argument("release")

@@ -39,7 +39,7 @@ def request(host: Host, release: str, kind: str, by: str, **options: Any) -> Rec
     """Start the engine for a release.
 
     `options`: lock_wait (seconds to queue behind another activation), hold (seconds to wait to be confirmed), migrate
-    (False: another host runs the migrations).
+    (False: another host runs the migrations), watch (False: do not compare it with the release before it).
 
     Raises:
         UsageError: the name is not one.
@@ -110,7 +110,8 @@ def abort(host: Host, release: str, by: str, reason: str) -> str:
     record = host.releases.known(check_name(release))
     if not host.systemd.state(unit := f"deploy@{release}.service").ended:
         decision.withdraw(host, release, reason)
-        host.systemd.stop(unit)
+        if said := host.systemd.stop(unit, timeout=900):
+            raise SlipwayError(f"the engine did not take {release} back ({said}): `slipway recover` does")
         record = host.releases.known(release)
     if host.releases.current() != release:
         return f"{release} is not live here: nothing to take back" if record.state != "failed" else "taken back"

@@ -27,15 +27,16 @@ class Config:
     """How long a new release may take until it is ready."""
     migrate_timeout: int
     """How long its migrations may take."""
-    watch_seconds: int
-    """How long a new release is compared with the one before it, first with a slice of the traffic, then with all of
-    it. 0: not at all."""
-    watch_errors: float
-    """How much larger its share of failed requests may be, 0 to 1."""
-    watch_slower: float
-    """How many times the old release's median an answer may take before it counts as a slow one."""
     keep: int
     """How many releases stay on disk."""
+    # What came later has a value, so that a host whose provisioning stopped half-way still serves.
+    watch_seconds: int = 0
+    """How long a new release is compared with the one before it, first with a slice of the traffic, then with all of
+    it. 0: not at all."""
+    watch_errors: float = 0.01
+    """How much larger its share of failed requests may be, 0 to 1."""
+    watch_slower: float = 3.0
+    """How many times the old release's median an answer may take before it counts as a slow one."""
 
     @classmethod
     def load(cls, path: Path = CONFIG) -> "Config":
@@ -46,7 +47,7 @@ class Config:
         """
         try:
             values = json.loads(path.read_text())
-            return cls(**{name: values[name] for name in cls.__dataclass_fields__})
+            return cls(**{name: values[name] for name in cls.__dataclass_fields__ if name in values})
         except FileNotFoundError:
             raise SlipwayError(
                 f"{path} does not exist: this host is not provisioned. Run `ansible-playbook site.yml` for it."

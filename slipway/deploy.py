@@ -96,6 +96,7 @@ def _locked(host: Host, record: Record) -> Iterator[None]:
         except LockedError as error:
             record.request["state"], record.cause = "failed", f"lock: {error}"
             host.releases.save(record)
+            audit.activation(host, record, "refused", seconds=0, old=host.releases.current())
             raise
         yield
 

@@ -10,7 +10,7 @@ import statistics
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from slipway.access_log import Try
+from slipway.access_log import CLIENT_LEFT, Try
 
 CHANCE = 1e-4
 """How likely a difference like this may be between two releases that are equally good. Small, since the watch looks
@@ -22,6 +22,7 @@ SLOW_SHARE = 0.25
 
 
 EXAMPLES = 3
+WAY_OUT = "To deploy it all the same, without comparing: -e release_watch=false"
 
 
 @dataclass
@@ -41,7 +42,9 @@ class Sample:
         self.bad += each.bad
         if each.bad and len(self.examples) < EXAMPLES:
             self.examples.append(f"{each.what}: {each.status or 'no answer'}")
-        if timed and each.seconds is not None and not each.bad:
+        # Refusing something is quick, and what was mended takes longer.
+        refused = each.status is not None and 400 <= each.status < 500 and each.status != CLIENT_LEFT
+        if timed and each.seconds is not None and not each.bad and not refused:
             self.seconds.append(each.seconds)
 
     @property
@@ -82,7 +85,8 @@ def worse(new: Sample, old: Sample, limits: Limits) -> str | None:
     if new.share - old.share > limits.errors and chance(new.bad, new.tries, old.bad, old.tries) < CHANCE:
         return (
             f"it fails more often than the release before it: {new}; before it {old} "
-            f"(`release_watch_errors` allows {limits.errors:.1%} more)\nFor example: {'; '.join(new.examples)}"
+            f"(`release_watch_errors` allows {limits.errors:.1%} more)\n"
+            f"For example: {'; '.join(new.examples)}\n{WAY_OUT}"
         )
     if old.median is None:
         return None
@@ -97,9 +101,25 @@ def worse(new: Sample, old: Sample, limits: Limits) -> str | None:
         return (
             f"it is slower than the release before it: {slow_new} of {count_new} answers took longer than "
             f"{limit * 1000:.0f} ms, before it {slow_old} of {count_old} (medians {1000 * (new.median or 0):.0f} and "
-            f"{1000 * old.median:.0f} ms; `release_watch_slower` allows {limits.slower:g} times)"
+            f"{1000 * old.median:.0f} ms; `release_watch_slower` allows {limits.slower:g} times)\n{WAY_OUT}"
         )
     return None
+
+
+def silent(new: int, old: int, share: float) -> bool:
+    """Whether far fewer answers came from the new release than its share of the requests: it is asked, and is silent.
+
+    nginx logs a request when it has ended, so one that is never answered is not in its log. Binomial test: `share` of
+    all requests went to the new release.
+    """
+    both = new + old
+    if new >= both * share / 2:
+        return False
+    return math.fsum(_binomial(count, both, share) for count in range(new + 1)) < CHANCE
+
+
+def _binomial(count: int, of: int, share: float) -> float:
+    return math.exp(_log_choose(of, count) + count * math.log(share) + (of - count) * math.log1p(-share))
 
 
 def chance(bad_new: int, tries_new: int, bad_old: int, tries_old: int) -> float:

@@ -33,6 +33,8 @@ class Activation:
     """When it began (epoch seconds): what a unit said before belongs to another try."""
     flipped_at: float = 0.0
     """When traffic was last pointed elsewhere (monotonic seconds)."""
+    drained_from: float | None = None
+    """The `flipped_at` after which the release was drained: once is enough, and may take as long as a request."""
     saw: dict[str, Any] | None = None
     """What the phase that is running has counted, for the record."""
     watch: Watch | None = None
@@ -42,7 +44,7 @@ class Activation:
     def begin(cls, host: Host, record: Record) -> "Activation":
         """Look at what is there before anything is changed. A rollback is not watched: it is urgent."""
         run = cls(host, record, before=replace(record), old=host.releases.current())
-        if run.old and host.config.watch_seconds and not run.is_rollback:
+        if run.old and host.config.watch_seconds and not run.is_rollback and record.request.get("watch", True):
             run.watch = Watch(host, run.release, run.old)
         return run
 
@@ -161,19 +163,22 @@ def complete(run: Activation) -> None:
 def point_back(run: Activation) -> None:
     """Point all traffic at the release that had it, and let this one finish what it was given."""
     _give_back(run)
-    drain(run.host, run.release, since=run.flipped_at)
+    if run.drained_from != run.flipped_at:
+        drain(run.host, run.release, since=run.flipped_at)
+        run.drained_from = run.flipped_at
 
 
 def probe_front(run: Activation) -> None:
     """Ask through nginx, as a client does.
 
-    For two seconds the old release may still answer some, over connections that nginx keeps.
+    The old release answers some, over connections that nginx keeps and in the slice that it has while it is watched: an
+    app that tells its release is asked until the new one answers.
     """
     config = run.host.config
     deadline = time.monotonic() + FRONT_TIMEOUT
     while True:
         answer = run.host.front.ask(config.front_url, config.ready_path, config.probe_host)
-        if answer.good:
+        if answer.good and _answers_in_front(run):
             return
         if time.monotonic() > deadline:
             raise run.fail(f"through nginx, GET {config.ready_path} of {config.probe_host} said: {answer}", run.service)
@@ -232,6 +237,14 @@ def retire(run: Activation) -> None:
 def prune(run: Activation) -> None:
     """Remove the releases that are too many. This one stays even if it failed: its record tells the cause."""
     pruning.prune(run.host, in_use={run.release})
+
+
+def _answers_in_front(run: Activation) -> bool:
+    config = run.host.config
+    if not config.version_path:
+        return True
+    told = run.host.front.ask(config.front_url, config.version_path, config.probe_host).field("release")
+    return told is None or told == run.release
 
 
 def _version(run: Activation) -> Answer | None:

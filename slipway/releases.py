@@ -69,11 +69,18 @@ class Record:
     warnings: list[str] = field(default_factory=list)
 
 
-def age(record: Record) -> float:
-    """Seconds since a release was shipped; infinite if nobody knows when."""
-    if record.shipped_at is None:
-        return math.inf
-    return (datetime.now(UTC) - datetime.fromisoformat(record.shipped_at)).total_seconds()
+def _waits(record: Record) -> bool:
+    """Whether a release may be about to be activated: just shipped, or asked for and behind another one."""
+    asked = record.request
+    patience = max(TURN_SECONDS, asked.get("lock_wait") or 0)
+    return (record.state == "shipped" and _age(record.shipped_at) < TURN_SECONDS) or (
+        asked.get("state") == "requested" and _age(asked.get("at")) < patience
+    )
+
+
+def _age(moment: str | None) -> float:
+    """Seconds since then; infinite if nobody knows when."""
+    return math.inf if moment is None else (datetime.now(UTC) - datetime.fromisoformat(moment)).total_seconds()
 
 
 def write_atomically(path: Path, text: str) -> None:
@@ -214,8 +221,8 @@ class Releases:
         may be waiting for its turn.
         """
         records = self.all()
-        shipped = {record.release for record in records if record.state == "shipped" and age(record) < TURN_SECONDS}
-        protected = {self.current(), self.rollback_target(), *map(self.slice, SLICES), *in_use, *shipped}
+        waiting = {record.release for record in records if _waits(record)}
+        protected = {self.current(), self.rollback_target(), *map(self.slice, SLICES), *in_use, *waiting}
         spare = [record for record in records if record.release not in protected]
         spare.sort(key=lambda record: (record.healthy, record.release))
         room = max(0, keep - (len(records) - len(spare)))

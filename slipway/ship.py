@@ -22,8 +22,10 @@ from slipway.releases import Record, Releases, check_name, now, remove_tree, wri
 RESERVE_BYTES = 100 * 1024 * 1024
 """Stays free after a release has arrived, for the app's data and the host's logs."""
 RESERVE_INODES = 1000
-GRACE_SECONDS = 60
+STALE_SECONDS = 3600
 """A shipment that nobody sends files of for longer is nobody's any more: its controller is gone."""
+GRACE_SECONDS = 60
+"""The same where its room is needed: its controller may only wait for another host."""
 
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "ppc64le": "ppc64le", "s390x": "s390x"}
 """Names of the same machines: the kernel's and the image specification's (GOARCH)."""
@@ -146,7 +148,7 @@ def begin(host: Host, release: str, manifest: Manifest) -> dict[str, object]:
         return answer | {"unchanged": True}
     if releases.path(release).exists():
         raise SlipwayError(f"release {release} is on this host already: activate it, or ship under a new name")
-    _remove_stale(releases, release)
+    _remove_stale(releases, release, STALE_SECONDS)
     _require_room(host, manifest)
     partial = releases.partial(release)
     releases.folder.mkdir(exist_ok=True)
@@ -245,7 +247,7 @@ def _manifest_file(releases: Releases, release: str) -> Path:
     return releases.folder / f".{release}.manifest.json"
 
 
-def _remove_stale(releases: Releases, release: str) -> None:
+def _remove_stale(releases: Releases, release: str, seconds: float) -> None:
     """Remove what is left of this release's earlier shipment, and of those that nobody finished.
 
     Never rsync into an old partial: its files are hard links to an older release's, which would change with them.
@@ -253,7 +255,7 @@ def _remove_stale(releases: Releases, release: str) -> None:
     for file in releases.folder.glob(".*.manifest.json"):
         name = file.name.removeprefix(".").removesuffix(".manifest.json")
         partial = releases.partial(name)
-        old = time.time() - file.stat().st_mtime > GRACE_SECONDS
+        old = time.time() - file.stat().st_mtime > seconds
         if name == release or (old and not _is_received(partial)):
             remove_tree(partial)
             file.unlink(missing_ok=True)
@@ -275,6 +277,8 @@ def _require_room(host: Host, manifest: Manifest) -> None:
     def short(free: dict[str, int]) -> bool:
         return free["free_bytes"] < need_bytes or free["free_inodes"] < need_inodes
 
+    if short(disk(host.releases)):
+        _remove_stale(host.releases, "", GRACE_SECONDS)
     if short(disk(host.releases)):
         # Shipped and never activated, or too many since `keep` was lowered: no activation came to prune them.
         with suppress(LockedError), lock.held(host.lock_file, {"release": "prune", "by": manifest.by, "since": now()}):

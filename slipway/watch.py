@@ -13,6 +13,8 @@ from slipway.probe import ask_socket
 
 LOOK_SECONDS = 0.2
 ASK_TIMEOUT = 2.0
+WEIGHTS = {"live": 0.9, "canary": 0.1}
+"""How nginx's upstream divides the requests (nginx/upstream.conf)."""
 
 
 @dataclass
@@ -59,7 +61,8 @@ class Watch:
                 check()
                 before = self.traffic.new.tries
                 for each in log.new():
-                    self.traffic.of(slices[each.slice]).add(each, timed=each.began > began + traffic.DRAIN_SECONDS)
+                    sample = self.traffic.of(slices[each.slice])
+                    sample.add(each, timed=each.began > began + traffic.DRAIN_SECONDS)
                 if self.traffic.new.tries == before:
                     # Nobody came since the last look.
                     warm = time.time() > began + traffic.DRAIN_SECONDS
@@ -68,9 +71,21 @@ class Watch:
                 for pair in (self.traffic, self.asked):
                     if why := judgement.worse(pair.new, pair.old, limits):
                         return why
+                if why := self._silent(slices):
+                    return why
         finally:
             log.close()
         return None
+
+    def _silent(self, slices: dict[str, str]) -> str | None:
+        share = sum(WEIGHTS[name] for name, whose in slices.items() if whose == "new")
+        new, old = self.traffic.new.tries, self.traffic.old.tries
+        if not judgement.silent(new, old, share):
+            return None
+        return (
+            f"it does not answer: {new} of the last {new + old} requests that were answered, and it was asked "
+            f"{share:.0%} of them"
+        )
 
     def figures(self) -> dict[str, object]:
         """For the record."""

@@ -21,13 +21,23 @@ def test_a_request_is_one_try_of_the_slice_that_answered() -> None:
 
 
 def test_a_failure_that_the_other_slice_saved_counts_against_the_one_that_failed() -> None:
-    first, second = tries(line(f"{CANARY}, {LIVE}", "502, 200", "-, 0.020"))
-    assert (first.slice, first.status, first.bad, first.seconds) == ("canary", 502, True, None)
-    assert (second.slice, second.status, second.bad, second.seconds) == ("live", 200, False, 0.02)
+    (only,) = tries(line(f"{CANARY}, {LIVE}", "502, 200", "-, 0.020"))
+    assert (only.slice, only.status, only.bad, only.seconds) == ("canary", 502, True, None)
+
+
+def test_a_second_try_is_no_random_share_and_does_not_count() -> None:
+    """A request that kills whoever answers it comes to both: to the smaller slice nine times too often."""
+    assert [each.slice for each in tries(line(f"{LIVE}, {CANARY}, {LIVE}", "502, 502, 502", "-, -, -"))] == ["live"]
 
 
 def test_a_redirect_inside_of_nginx_separates_tries_as_well() -> None:
-    assert [each.slice for each in tries(line(f"{CANARY} : {LIVE}", "200 : 200", "0.1 : 0.2"))] == ["canary", "live"]
+    assert [each.slice for each in tries(line(f"{CANARY} : {LIVE}", "200 : 200", "0.1 : 0.2"))] == ["canary"]
+
+
+def test_a_client_that_left_is_nobodys_failure_but_waited() -> None:
+    gone = json.loads(line(CANARY, "-", "-", took=0.7)) | {"status": 499}
+    (only,) = tries(json.dumps(gone))
+    assert (only.status, only.bad, only.seconds) == (499, False, 0.7)
 
 
 def test_no_answer_is_bad() -> None:
@@ -35,7 +45,7 @@ def test_no_answer_is_bad() -> None:
     assert only.bad
 
 
-@pytest.mark.parametrize("status", ["200", "307", "404", "422", "499"])
+@pytest.mark.parametrize("status", ["200", "307", "404", "422"])
 def test_what_the_client_did_wrong_is_not_the_apps_fault(status: str) -> None:
     assert not tries(line(LIVE, status))[0].bad
 

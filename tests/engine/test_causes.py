@@ -27,6 +27,7 @@ SEEN = {
     "mprotect: Operation not permitted": "app_allow_jit",
     "failed to map segment from shared object": "app_allow_jit",
     "Cannot allocate executable memory": "app_allow_jit",
+    "PermissionError: [Errno 13] Permission denied: '/tmp/run'": "app_allow_jit",
     "PermissionError: [Errno 1] Operation not permitted": "docs/contract.md",
     "Error: EPERM, chown": "docs/contract.md",
 }

@@ -25,7 +25,7 @@ def test_the_first_release_becomes_live(host: FakeHost) -> None:
     assert host.releases.current() == A
     assert [host.releases.slice(name) for name in ("live", "canary")] == [A, A]
     assert host.systemd.running() == {A}
-    assert host.front.answered_by == [A]
+    assert host.front.answered_by == [A, A], "it is ready, and it is the one that answers"
     assert (record.state, record.healthy, record.phase, record.previous) == ("live", True, None, None)
     assert record.request["state"] == "done"
     # There is nothing to compare it with.

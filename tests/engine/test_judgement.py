@@ -7,7 +7,7 @@ from math import comb
 import pytest
 
 from slipway.access_log import Try
-from slipway.judgement import Limits, Sample, chance, worse
+from slipway.judgement import Limits, Sample, chance, silent, worse
 
 LIMITS = Limits(errors=0.01, slower=3.0)
 
@@ -73,6 +73,26 @@ def test_failing_more_is_worse(new: Sample, old: Sample) -> None:
 )
 def test_failing_as_much_as_before_is_not(new: Sample, old: Sample) -> None:
     assert worse(new, old, LIMITS) is None
+
+
+@pytest.mark.parametrize(
+    ("new", "old", "share", "expected"),
+    [
+        (0, 95, 0.1, True),
+        (0, 60, 0.1, False),  # too few to tell
+        (10, 90, 0.1, False),
+        (6, 94, 0.1, False),
+        (100, 900, 0.1, False),
+        (20, 980, 0.1, True),
+        (1000, 9000, 0.1, False),
+        (5, 10, 0.9, True),
+        (8, 2, 0.9, False),
+        (30, 100, 0.9, True),
+        (0, 0, 0.1, False),
+    ],
+)
+def test_a_release_that_is_asked_and_does_not_answer(new: int, old: int, share: float, expected: bool) -> None:
+    assert silent(new, old, share) is expected
 
 
 @pytest.mark.parametrize("size", [12, 100, 3000])

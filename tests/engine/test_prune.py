@@ -151,3 +151,11 @@ def test_a_release_that_waits_for_its_turn_stays(five: FakeHost, minutes: int, s
     five.ship(F, state="shipped", shipped_at=shipped.isoformat())
     prune(five)
     assert here(five) == sorted([D, E, *([F] if stays else [])])
+
+
+def test_what_a_queued_rollback_goes_to_stays(five: FakeHost) -> None:
+    five.config = replace(five.config, keep=2)
+    asked = datetime.now(UTC).isoformat()
+    five.change(B, request={"kind": "rollback", "state": "requested", "at": asked, "lock_wait": 600})
+    prune(five)
+    assert here(five) == [B, D, E]

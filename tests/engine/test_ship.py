@@ -271,7 +271,7 @@ def test_removing_it_leaves_the_files_that_it_shares_with_an_older_release(host:
 
 
 def test_one_that_nobody_finished_is_removed_by_the_next_shipment(host: FakeHost) -> None:
-    for release, age in ((A, ship.GRACE_SECONDS + 10), (B, ship.GRACE_SECONDS - 10)):
+    for release, age in ((A, ship.STALE_SECONDS + 10), (B, ship.STALE_SECONDS - 10)):
         ship.begin(host, release, manifest())
         file = host.releases.folder / f".{release}.manifest.json"
         began = file.stat().st_mtime - age
@@ -286,7 +286,7 @@ def test_one_that_nobody_finished_is_removed_by_the_next_shipment(host: FakeHost
 
 def test_a_shipment_that_takes_long_is_left_alone(host: FakeHost) -> None:
     ship.begin(host, A, manifest())
-    began = time.time() - 3600
+    began = time.time() - 7200
     os.utime(host.releases.folder / f".{A}.manifest.json", (began, began))
     partial = host.releases.partial(A)
     # What rsync's command looks like on the receiving side.

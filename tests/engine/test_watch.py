@@ -28,7 +28,10 @@ def watched(host: FakeHost) -> FakeHost:
 def traffic(
     host: FakeHost, status: Callable[[str], int], seconds: Callable[[str], float] = lambda _: 0.01
 ) -> Iterator[None]:
-    """Requests in nginx's log, one in ten for the canary slice. The functions take the release that is asked."""
+    """Put requests into nginx's log, one in ten for the canary slice.
+
+    The functions take the release that is asked; status 0 is no answer yet.
+    """
     ended = threading.Event()
 
     def write() -> None:
@@ -38,6 +41,8 @@ def traffic(
                 number += 1
                 name = "live" if number % 10 else "canary"
                 release = host.releases.slice(name) or ""
+                if not (said := status(release)):
+                    continue
                 values = {
                     "method": "GET",
                     "uri": "/a",
@@ -45,7 +50,7 @@ def traffic(
                     "time": time.time(),
                     "seconds": 0,
                     "upstream_addr": f"unix:/srv/app/{name}.sock",
-                    "upstream_status": str(status(release)),
+                    "upstream_status": str(said),
                     "upstream_header_seconds": f"{seconds(release):.3f}",
                 }
                 log.write(json.dumps(values) + "\n")
@@ -143,6 +148,24 @@ def test_without_traffic_a_release_that_stops_answering_is_found(watched: FakeHo
         with pytest.raises(PhaseError, match="it fails more often"):
             deploy.activate(watched, B)
     assert watched.releases.current() == A
+
+
+def test_one_that_never_answers_is_found_by_its_silence(watched: FakeHost) -> None:
+    """Its requests are in no log before they have timed out."""
+    with (
+        traffic(watched, lambda release: 0 if release == B else 200),
+        pytest.raises(PhaseError, match="it does not answer: 0 of the last"),
+    ):
+        deploy.activate(watched, watched.ship(B))
+    assert watched.releases.current() == A
+
+
+def test_a_deploy_can_be_asked_for_without_comparing(watched: FakeHost) -> None:
+    watched.ship(B)
+    watched.change(B, request={"kind": "deploy", "watch": False, "state": "requested"})
+    with traffic(watched, lambda release: 500 if release == B else 200):
+        deploy.activate(watched, B)
+    assert watched.releases.current() == B
 
 
 def test_a_crash_while_it_is_watched_ends_it_at_once(watched: FakeHost) -> None:

@@ -82,8 +82,8 @@ def test_the_controller_is_killed_in_the_middle_of_the_upload(site: Site) -> Non
     deploy.kill()
     after = site.status()
     assert (after["state"], after["live"]) == ("healthy", before["live"])
-    # A minute later it is clear that nobody goes on with it.
-    site.deployer.check_output("touch --date='-2 minutes' /srv/app/releases/.*.manifest.json")
+    # An hour later it is clear that nobody goes on with it.
+    site.deployer.check_output("touch --date='-2 hours' /srv/app/releases/.*.manifest.json")
     assert [each["release"] for each in after["releases"]] == [each["release"] for each in before["releases"]]
     site.heals()
 
