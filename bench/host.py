@@ -18,6 +18,7 @@ WORKERS = 4
 VARIABLES = {
     "nginx_server_names": ["localhost"],
     "host_admin": "admin",
+    "release_watch_seconds": 0,  # how long a release is watched is chosen, not measured
     "app_workers": WORKERS,
     # All requests come from one address.
     "nginx_connections_per_address": 1000,
