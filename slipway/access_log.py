@@ -1,4 +1,4 @@
-"""nginx's log, read by tries: what each slice of the traffic was asked, and what came of it."""
+"""nginx's log, read by first tries: what each slice of the traffic was asked, and what came of it."""
 
 import json
 import re
@@ -37,8 +37,8 @@ class Try:
         return self.status is None or self.status >= 500
 
 
-def tries(line: str) -> list[Try]:
-    """The first try of one line of the log; none if the line is not about the app.
+def first_try(line: str) -> Try | None:
+    """The first try of one line of the log; None if the line is not about the app.
 
     What comes after it came because it failed: it is no random share of the requests.
     """
@@ -48,15 +48,15 @@ def tries(line: str) -> list[Try]:
         began = request["time"] - request["seconds"]
         columns = [BETWEEN_TRIES.split(request[f"upstream_{name}"]) for name in ("addr", "status", "header_seconds")]
     except (ValueError, KeyError, TypeError):
-        return []
+        return None
     address, status, seconds = (column[0] for column in columns)
     name = Path(address).name.removesuffix(".sock")
     if name not in SLICES:
-        return []
+        return None
     if request.get("status") == CLIENT_LEFT and not status.isdigit():
         # Nobody's failure, but it took at least that long.
-        return [Try(name, began, CLIENT_LEFT, request["seconds"], what)]
-    return [Try(name, began, int(status) if status.isdigit() else None, _seconds(seconds), what)]
+        return Try(name, began, CLIENT_LEFT, request["seconds"], what)
+    return Try(name, began, int(status) if status.isdigit() else None, _seconds(seconds), what)
 
 
 def _seconds(text: str) -> float | None:
@@ -108,7 +108,4 @@ class Follower:
         text = self._rest + self._file.read()
         whole, newline, self._rest = text.rpartition("\n")
         if newline:
-            for line in whole.split("\n"):
-                yield from tries(line)
-        else:
-            self._rest = text
+            yield from filter(None, map(first_try, whole.split("\n")))

@@ -25,23 +25,28 @@ def write(host: Host, what: str, **fields: Any) -> str:
 
 
 def activation(host: Host, record: Record, ended: str, seconds: float, old: str | None) -> str:
-    """Add how a deploy or a rollback ended. `seconds` is how long it took, `old` what was live before it."""
+    """Add how a deploy or a rollback ended. `seconds` is how long it took, `old` what was live before it.
+
+    Returns what to tell the journal. A full disk must not change how it ended, so that is told and not raised.
+    """
     asked = record.request
-    return write(
-        host,
-        asked.get("kind", "deploy"),
-        release=record.release,
-        ended=ended,
-        by=asked.get("by"),
-        origin=asked.get("from"),
-        commit=record.commit,
-        image=record.image,
-        before=old,
-        live=host.releases.current(),
-        seconds=round(seconds, 3),
-        phases={phase["name"]: phase["seconds"] for phase in record.phases},
-        cause=record.cause.splitlines()[0] if record.cause else None,
-    )
+    fields = {
+        "release": record.release,
+        "ended": ended,
+        "by": asked.get("by"),
+        "origin": asked.get("from"),
+        "commit": record.commit,
+        "image": record.image,
+        "before": old,
+        "live": host.releases.current(),
+        "seconds": round(seconds, 3),
+        "phases": {phase["name"]: phase["seconds"] for phase in record.phases},
+        "cause": record.cause.splitlines()[0] if record.cause else None,
+    }
+    try:
+        return "audit " + write(host, asked.get("kind", "deploy"), **fields)
+    except OSError as error:
+        return f"warning: it is not in the audit: {error}"
 
 
 def last(host: Host, most: int = 10) -> list[dict[str, Any]]:

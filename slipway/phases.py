@@ -139,7 +139,7 @@ def canary(run: Activation) -> None:
 def watch_canary(run: Activation) -> None:
     """Compare it with the release that has the rest of the traffic."""
     if run.watch:
-        _compare(run, run.watch, {"canary": "new", "live": "old"})
+        _compare(run, run.watch, "canary")
 
 
 def cutover(run: Activation) -> None:
@@ -188,7 +188,7 @@ def probe_front(run: Activation) -> None:
 def watch(run: Activation) -> None:
     """Compare it once more, now that it has nearly all traffic."""
     if run.watch:
-        _compare(run, run.watch, {"live": "new", "canary": "old"})
+        _compare(run, run.watch, "live")
 
 
 def hold(run: Activation) -> None:
@@ -275,9 +275,9 @@ def _check_running(run: Activation) -> None:
         raise run.fail(f"it crashed once it had traffic (exit status {state.exit_status})", run.service)
 
 
-def _compare(run: Activation, watch: Watch, slices: dict[str, str]) -> None:
+def _compare(run: Activation, watch: Watch, new_slice: str) -> None:
     try:
-        why = watch.compare(slices, partial(_check_running, run))
+        why = watch.compare(new_slice, partial(_check_running, run))
     finally:
         run.saw = watch.figures()
     if why:

@@ -5,7 +5,6 @@ that was killed heals. Idempotent; whoever calls it holds the lock.
 """
 
 import time
-from contextlib import suppress
 
 from slipway import audit
 from slipway.errors import SlipwayError
@@ -100,8 +99,7 @@ def _close_records(host: Host, current: str | None, mended: list[str]) -> None:
             # As healthy as it was before: that the engine was killed says nothing of the release.
             record.state = "failed"
             record.cause = f"{record.phase}: the engine was killed; everything was taken back"
-            with suppress(OSError):
-                audit.activation(host, record, "killed", seconds=0, old=current)
+            audit.activation(host, record, "killed", seconds=0, old=current)
             mended.append(f"closed the record of {record.release}, whose engine was killed in {record.phase}")
         else:
             record.state, record.retired_at = "retired", record.retired_at or now()

@@ -24,10 +24,6 @@ class Pair:
     new: Sample = field(default_factory=Sample)
     old: Sample = field(default_factory=Sample)
 
-    def of(self, whose: str) -> Sample:
-        """The sample of the "new" or the "old" release."""
-        return self.new if whose == "new" else self.old
-
 
 @dataclass
 class Watch:
@@ -40,10 +36,11 @@ class Watch:
     asked: Pair = field(default_factory=Pair)
     """Our own requests, apart: they are all alike, and their share would differ between the two."""
 
-    def compare(self, slices: dict[str, str], check: Callable[[], None]) -> str | None:
+    def compare(self, new_slice: str, check: Callable[[], None]) -> str | None:
         """Compare the two for a while. Returns why the new release is worse, None if it is not.
 
-        `slices` says which slice is whose ("new" or "old"). `check` is called at each look and may raise.
+        `new_slice` is the one that the new release has; the old one has the other. `check` is called at each look and
+        may raise.
 
         For two seconds after a slice was pointed elsewhere some of its answers are still the other release's, over
         connections that nginx keeps. That makes the two more alike, never less, so those answers may count. How long
@@ -53,7 +50,7 @@ class Watch:
         config = self.host.config
         limits = Limits(config.watch_errors, config.watch_slower)
         log = self._follow()
-        began = time.time()
+        warm_from = time.time() + traffic.DRAIN_SECONDS
         deadline = time.monotonic() + config.watch_seconds
         try:
             while time.monotonic() < deadline:
@@ -61,24 +58,23 @@ class Watch:
                 check()
                 before = self.traffic.new.tries
                 for each in log.new():
-                    sample = self.traffic.of(slices[each.slice])
-                    sample.add(each, timed=each.began > began + traffic.DRAIN_SECONDS)
+                    sample = self.traffic.new if each.slice == new_slice else self.traffic.old
+                    sample.add(each, timed=each.began > warm_from)
                 if self.traffic.new.tries == before:
                     # Nobody came since the last look.
-                    warm = time.time() > began + traffic.DRAIN_SECONDS
+                    warm = time.time() > warm_from
                     self.asked.new.add(self._ask(self.new_release), timed=warm)
                     self.asked.old.add(self._ask(self.old_release), timed=warm)
                 for pair in (self.traffic, self.asked):
                     if why := judgement.worse(pair.new, pair.old, limits):
                         return why
-                if why := self._silent(slices):
+                if why := self._silent(WEIGHTS[new_slice]):
                     return why
         finally:
             log.close()
         return None
 
-    def _silent(self, slices: dict[str, str]) -> str | None:
-        share = sum(WEIGHTS[name] for name, whose in slices.items() if whose == "new")
+    def _silent(self, share: float) -> str | None:
         new, old = self.traffic.new.tries, self.traffic.old.tries
         if not judgement.silent(new, old, share):
             return None

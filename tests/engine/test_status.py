@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from slipway import PROTOCOL, deploy, lock, ship
+from slipway import PROTOCOL, audit, deploy, lock, ship
 from slipway.errors import PhaseError
 from slipway.status import status, text
 from tests.engine.fakes import Behaviour, FakeHost
@@ -114,3 +114,11 @@ def test_a_live_release_whose_record_is_lost_still_has_a_status(live: FakeHost, 
     values = status(live)
     assert (values["live"], values["state"]) == (B, "healthy")
     assert "record is missing or damaged" in text(values)
+
+
+def test_what_cannot_be_written_into_the_audit_is_said_and_changes_nothing(host: FakeHost) -> None:
+    (host.releases.root / audit.FILE).mkdir()
+    deploy.activate(host, host.ship(A))
+    assert host.releases.current() == A
+    said = audit.activation(host, host.releases.record(A), "done", seconds=0, old=None)
+    assert said.startswith("warning: it is not in the audit: [Errno 21]")

@@ -139,9 +139,9 @@ def test_without_traffic_a_release_that_stops_answering_is_found(watched: FakeHo
     watched.ship(B, behaviour)
     look = watch.Watch.compare
 
-    def wedge(self: watch.Watch, slices: dict[str, str], check: Callable[[], None]) -> str | None:
+    def wedge(self: watch.Watch, new_slice: str, check: Callable[[], None]) -> str | None:
         behaviour.not_ready_for = 10**6
-        return look(self, slices, check)
+        return look(self, new_slice, check)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(watch.Watch, "compare", wedge)
@@ -173,9 +173,9 @@ def test_a_crash_while_it_is_watched_ends_it_at_once(watched: FakeHost) -> None:
     watched.ship(B, behaviour)
     look = watch.Watch.compare
 
-    def crash(self: watch.Watch, slices: dict[str, str], check: Callable[[], None]) -> str | None:
+    def crash(self: watch.Watch, new_slice: str, check: Callable[[], None]) -> str | None:
         behaviour.crashes = True
-        return look(self, slices, check)
+        return look(self, new_slice, check)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(watch.Watch, "compare", crash)
