@@ -15,6 +15,8 @@ from slipway.host import Host
 from slipway.releases import Record, check_name, now
 
 POLL_SECONDS = 0.05
+TIDY_SECONDS = 30
+"""What an activation takes after its release is live, beside what its last requests may."""
 REACHED = {
     "migrated": {"held", "live", "done"},
     "held": {"held", "live", "done"},
@@ -35,8 +37,17 @@ def origin() -> str | None:
     return connection[0] if connection else None
 
 
+def activity(host: Host) -> dict[str, Any] | None:
+    """Who holds the lock, or None. `tidying`: its release is live and the old one finishes, which is soon over."""
+    holder = lock.holder(host.lock_file)
+    if holder is None:
+        return None
+    state = host.releases.known(str(holder.get("release"))).request.get("state")
+    return holder | {"tidying": state == "live"}
+
+
 def request(host: Host, release: str, kind: str, by: str, **options: Any) -> Record:
-    """Start the engine for a release.
+    """Start the engine for a release. One that is live already and only tidies up is waited for.
 
     `options`: lock_wait (seconds to queue behind another activation), hold (seconds to wait to be confirmed), migrate
     (False: another host runs the migrations), watch (False: do not compare it with the release before it).
@@ -49,8 +60,10 @@ def request(host: Host, release: str, kind: str, by: str, **options: Any) -> Rec
     record = host.releases.record(check_name(release))
     if not host.releases.path(release).is_dir():
         raise SlipwayError(f"release {release} has no files on this host: ship it under a new name")
-    if not options.get("lock_wait") and (described := lock.holder(host.lock_file)) is not None:
-        raise lock.refuse(described)
+    if (holder := activity(host)) is not None:
+        if not options.get("lock_wait") and (not holder["tidying"] or holder["release"] == release):
+            raise lock.refuse(holder)
+        options["lock_wait"] = max(options.get("lock_wait", 0), host.config.request_timeout + TIDY_SECONDS)
     decision.forget(host, release)
     asked = {"id": uuid.uuid4().hex, "kind": kind, "by": by, "from": origin(), "at": now(), "state": "requested"}
     record.request = asked | options

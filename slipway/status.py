@@ -5,6 +5,7 @@ from dataclasses import asdict
 from typing import Any
 
 from slipway import PROTOCOL, audit, identity, lock
+from slipway.client import activity
 from slipway.host import Host
 from slipway.probe import ask_socket
 from slipway.releases import Record
@@ -16,7 +17,7 @@ def status(host: Host) -> dict[str, Any]:
     releases = host.releases
     live = releases.current()
     record = releases.known(live) if live else Record(release="")
-    holder = lock.holder(host.lock_file)
+    holder = activity(host)
     return {
         "protocol": PROTOCOL,
         "host": host.name,

@@ -54,6 +54,19 @@ def test_a_request_is_refused_even_if_the_holder_has_not_said_who_it_is(host: Fa
         client.request(host, A, "deploy", "bob")
 
 
+def test_a_request_waits_for_one_that_is_live_and_only_tidies_up(host: FakeHost) -> None:
+    record = host.releases.record(host.ship(A))
+    record.request["state"] = "live"
+    host.releases.save(record)
+    host.ship(B)
+    with lock.held(host.lock_file, {"release": A}):
+        record = client.request(host, B, "deploy", "bob")
+        with pytest.raises(LockedError):
+            client.request(host, A, "deploy", "bob")
+    assert record.request["lock_wait"] > host.config.request_timeout
+    assert host.systemd.calls == [f"start deploy@{B}.service"]
+
+
 def test_an_engine_that_does_not_start_is_told(host: FakeHost, monkeypatch: pytest.MonkeyPatch) -> None:
     host.ship(A)
     monkeypatch.setattr(host.systemd, "start", lambda *_units: "Access denied")
