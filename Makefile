@@ -59,6 +59,10 @@ status: bootstrap ## Tell what is live, since when, by whom (ENV=...)
 test: bootstrap ## Every check: lint, types, unit tests, the image, Molecule
 	@tools/run tools/check all
 
+.PHONY: test-all
+test-all: bootstrap ## Those, and the whole catalogue of failures (about two hours)
+	@tools/run tools/check everything
+
 .PHONY: test-fast
 test-fast: bootstrap ## The inner loop: lint, types and unit tests, under a minute
 	@tools/run tools/check fast

@@ -7,9 +7,11 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 ROOT = Path(__file__).resolve().parents[4]
 ANSIBLE = ROOT / "ansible"
@@ -17,6 +19,11 @@ SCENARIO = Path(os.environ["MOLECULE_SCENARIO_DIRECTORY"])
 NAME = f"molecule-{os.environ['MOLECULE_SCENARIO_NAME']}"
 HOSTS = ROOT / ".cache" / "hosts"
 IMAGE = "slipway-app:molecule-faulty"
+
+
+def examples(cases: Iterable[str], *chosen: str) -> list[Any]:
+    """Cases for `parametrize`; those that are not chosen are only in the catalogue."""
+    return [case if case in chosen else pytest.param(case, marks=pytest.mark.catalogue) for case in cases]
 
 
 class Deploy:

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from deploys import HOSTS, NAME, Deploy, Site
+from deploys import HOSTS, NAME, Deploy, Site, examples
 
 KILLER = """
 import json, pathlib, subprocess, sys, time
@@ -60,7 +60,7 @@ def site(deployer: Any) -> Site:
     return Site(deployer)
 
 
-@pytest.mark.parametrize("phase", NEXT)
+@pytest.mark.parametrize("phase", examples(NEXT, "start", "watch"))
 def test_the_engine_is_killed(host: Any, site: Site, phase: str) -> None:
     old = site.status()["live"]
     deploy = Deploy("migration-slow" if phase == "migrate" else "")
@@ -98,6 +98,7 @@ def test_the_controller_is_killed_while_the_host_activates(site: Site) -> None:
     site.heals()
 
 
+@pytest.mark.catalogue
 def test_the_connection_is_lost_while_the_host_activates(site: Site) -> None:
     old = site.status()["live"]
     deploy = Deploy("migration-slow")

@@ -5,10 +5,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from deploys import Deploy, Site
+from deploys import Deploy, Site, examples
 
 
-@pytest.mark.parametrize("phase", ["migrate", "probe", "watch-canary", "watch", "retire"])
+@pytest.mark.parametrize("phase", examples(["migrate", "probe", "watch-canary", "watch", "retire"], "watch"))
 def test_the_host_restarts(deployer: Any, docker: str, name: str, phase: str, ask: Callable[..., Any]) -> None:
     site = Site(deployer)
     old = site.status()["live"]

@@ -55,6 +55,7 @@ def test_all_of_them_serve_the_first_release(sites: dict[str, Site]) -> None:
     assert migrated(sites, release) == NAMES[:1], "the migrations ran on one host, once"
 
 
+@pytest.mark.catalogue
 @pytest.mark.parametrize("serial", [0, 1])
 def test_a_deploy_reaches_all_of_them(sites: dict[str, Site], serial: int) -> None:
     (before,) = set(live(sites))
@@ -66,7 +67,7 @@ def test_a_deploy_reaches_all_of_them(sites: dict[str, Site], serial: int) -> No
     assert {site.status()["rollback_target"] for site in sites.values()} == {before}
 
 
-@pytest.mark.parametrize("serial", [0, 1])
+@pytest.mark.parametrize("serial", [pytest.param(0, marks=pytest.mark.catalogue), 1])
 def test_a_failure_on_one_takes_all_of_them_back(sites: dict[str, Site], broken: str, serial: int) -> None:
     (before,) = set(live(sites))
     run = deploy("on-one-host", f"--extra-vars=release_serial={serial}")
@@ -80,6 +81,7 @@ def test_a_failure_on_one_takes_all_of_them_back(sites: dict[str, Site], broken:
     assert first["releases"][0]["cause"].startswith("hold: the deploy failed on another host")
 
 
+@pytest.mark.catalogue
 def test_a_controller_that_is_gone_leaves_them_healthy(sites: dict[str, Site]) -> None:
     (before,) = set(live(sites))
     run = deploy("", "--extra-vars=release_serial=1", "--extra-vars=release_hold_seconds=15")
@@ -94,6 +96,7 @@ def test_a_controller_that_is_gone_leaves_them_healthy(sites: dict[str, Site]) -
     assert after != before
 
 
+@pytest.mark.catalogue
 def test_a_host_that_is_down_is_named_before_anything_starts(sites: dict[str, Site]) -> None:
     (before,) = set(live(sites))
     subprocess.run([DOCKER, "stop", f"slipway-host-{NAMES[2]}"], check=True, capture_output=True)
@@ -116,6 +119,7 @@ def test_a_host_that_is_down_is_named_before_anything_starts(sites: dict[str, Si
     assert len(set(live(sites))) == 2, "the one that was down serves what it had"
 
 
+@pytest.mark.catalogue
 def test_the_next_deploy_brings_them_together(sites: dict[str, Site]) -> None:
     run = deploy()
     assert run.wait() == 0, run.said
