@@ -1,6 +1,6 @@
 module slipway/tools/act
 
-go 1.26
+go 1.26.0
 
 tool github.com/nektos/act
 

@@ -1,6 +1,6 @@
 module slipway/tools/cosign
 
-go 1.26
+go 1.26.0
 
 tool github.com/sigstore/cosign/v3/cmd/cosign
 
