@@ -40,9 +40,12 @@ def _round(host: Host, image: str) -> dict[str, Any]:
         "phases": release["phases"],
     }
     figures["rollback"] = host.play("rollback.yml", image)
+    host.settle()
     began = time.time()
     host.shell(f"slipway rollback {release['release']}", user="deploy")
-    return figures | {"rollback_on_host": time.time() - began}
+    figures["rollback_on_host"] = time.time() - began
+    host.settle()
+    return figures
 
 
 def changed_image(number: int) -> str:

@@ -75,6 +75,11 @@ class Host:
         said: dict[str, Any] = json.loads(self.shell("slipway status --json", user="deploy"))
         return said
 
+    def settle(self) -> None:
+        """Wait until nothing is activated: a rollback is told before the other release has ended."""
+        while self.status()["lock"]:
+            time.sleep(0.2)
+
     def received(self) -> int:
         """The bytes that have come in over the host's network so far."""
         return int(self.shell("cat /sys/class/net/eth0/statistics/rx_bytes"))

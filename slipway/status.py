@@ -4,7 +4,7 @@ import platform
 from dataclasses import asdict
 from typing import Any
 
-from slipway import PROTOCOL, audit, identity, lock
+from slipway import PROTOCOL, audit, drift, identity, lock
 from slipway.client import activity
 from slipway.host import Host
 from slipway.probe import ask_socket
@@ -37,15 +37,16 @@ def status(host: Host) -> dict[str, Any]:
         "history": audit.last(host),
         "releases": [asdict(each) for each in releases.all()],
         "disk": disk(releases),
+        "drift": drift.found(host.drift_report),
         "config": host.config.as_dict(),
     }
 
 
 def _state(host: Host, live: str | None, holder: dict[str, Any] | None) -> str:
-    if holder is not None:
-        return "deploying"
-    if any(record.phase for record in host.releases.all()):
+    if holder is None and any(record.phase for record in host.releases.all()):
         return "interrupted"
+    if holder is not None and not holder["tidying"]:
+        return "deploying"
     if live is None:
         return "empty"
     if any(host.releases.slice(name) != live for name in ("live", "canary")):
@@ -68,6 +69,7 @@ def text(values: dict[str, Any]) -> str:
     if lock_ := values["lock"]:
         lines.append(f"  lock      {lock.words(lock_)}")
     lines.append(f"  disk      {values['disk']['free_bytes'] >> 20} MiB free")
+    lines += [f"  drift     {line}" for line in drift.words(values["drift"])]
     for each in values["releases"]:
         mark = "*" if each["release"] == values["live"] else " "
         cause = f": {each['cause'].splitlines()[0]}" if each["state"] == "failed" and each["cause"] else ""

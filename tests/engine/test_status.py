@@ -87,6 +87,13 @@ def test_whoever_holds_the_lock_is_named(live: FakeHost) -> None:
     assert f"lock      {B} by bob@ci since now" in text(values)
 
 
+def test_one_that_is_live_and_only_tidies_up_is_healthy(live: FakeHost) -> None:
+    live.change(B, phase="retire", request=live.releases.record(B).request | {"state": "live"})
+    with lock.held(live.lock_file, {"release": B}):
+        values = status(live)
+    assert (values["state"], values["lock"]["tidying"]) == ("healthy", True)
+
+
 def test_an_activation_whose_engine_is_gone_is_interrupted(live: FakeHost) -> None:
     live.change(A, phase="probe", state="activating")
     assert status(live)["state"] == "interrupted"
