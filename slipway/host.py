@@ -4,7 +4,7 @@ import socket
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from slipway import access_log, identity
+from slipway import access_log, drift, identity
 from slipway.config import Config
 from slipway.probe import Front
 from slipway.releases import Releases
@@ -22,6 +22,7 @@ class Host:
     units: Path = identity.UNITS
     secrets_hash: Path = identity.SECRETS_HASH
     access_log: Path = access_log.ACCESS_LOG
+    drift_report: Path = drift.REPORT
     name: str = field(default_factory=socket.gethostname)
 
     @property

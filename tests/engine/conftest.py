@@ -70,6 +70,7 @@ def host(folder: Path) -> Iterator[FakeHost]:
         units=units,
         secrets_hash=folder / "secrets.hash",
         access_log=folder / "access.log",
+        drift_report=folder / "drift.json",
         name="test-host",
     )
     systemd.close()
