@@ -293,6 +293,7 @@ def _require_room(host: Host, manifest: Manifest) -> None:
 
 def disk(releases: Releases) -> dict[str, int]:
     """Free bytes and inodes where releases are kept."""
-    usage = os.statvfs(releases.root)
+    where = releases.folder if releases.folder.is_dir() else releases.root  # which may be a disk of its own
+    usage = os.statvfs(where)
     inodes = usage.f_favail if usage.f_files else sys.maxsize  # btrfs has no fixed number, and says 0
-    return {"free_bytes": shutil.disk_usage(releases.root).free, "free_inodes": inodes}
+    return {"free_bytes": shutil.disk_usage(where).free, "free_inodes": inodes}

@@ -29,7 +29,9 @@ def examples(cases: Iterable[str], *chosen: str) -> list[Any]:
 class Deploy:
     """`ansible-playbook deploy.yml`, running, with settings of its own so that it is a new release."""
 
-    def __init__(self, fault: str = "", hosts: Sequence[str] = (NAME,), more: Sequence[str] = ()) -> None:
+    def __init__(
+        self, fault: str = "", hosts: Sequence[str] = (NAME,), more: Sequence[str] = (), image: str = IMAGE
+    ) -> None:
         folder = ROOT / ".cache" / f"{NAME}-deploys"
         folder.mkdir(parents=True, exist_ok=True)
         handle, settings = tempfile.mkstemp(suffix=".env", dir=folder)
@@ -41,7 +43,7 @@ class Deploy:
             f"--inventory={SCENARIO}/inventory",
             *(f"--inventory={HOSTS}/{name}/inventory.yml" for name in hosts),
             *more,
-            f"--extra-vars=release_image={IMAGE}",
+            f"--extra-vars=release_image={image}",
             f"--extra-vars=release_settings_file={settings}",
             "deploy.yml",
         ]
