@@ -1,0 +1,89 @@
+"""A disk that is full, or that gets full while a release arrives: nothing is left of it, and the next deploy succeeds.
+
+A small tmpfs over the releases stands for a small disk: filling the machine's own would end more than the test.
+"""
+
+import subprocess
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from deploys import IMAGE, Deploy, Site
+
+LARGE = f"{IMAGE}-large"
+LARGE_FILE = "ballast"
+MEBIBYTES = 150
+"""Of that file, random, so that it takes seconds to arrive."""
+SMALL = """
+mkdir -p /mnt/small /mnt/whole
+mount -t tmpfs -o size=1g,mode=755 small /mnt/small
+cp -a /srv/app/releases/. /mnt/small
+chown deploy:deploy /mnt/small
+mount --bind /srv/app /mnt/whole
+mount --move /mnt/small /srv/app/releases
+"""
+WHOLE_AGAIN = """
+rsync -aH --delete /srv/app/releases/ /mnt/whole/releases/
+umount --lazy /srv/app/releases
+umount /mnt/whole
+"""
+FILL = "fallocate -l $(( $(df --output=avail -B1 /srv/app/releases | tail -n 1) - 4194304 )) /srv/app/releases/.filler"
+
+
+@pytest.fixture(scope="module")
+def site(host: Any, deployer: Any) -> Iterator[Site]:
+    """The host, with a small disk."""
+    run(host, SMALL)
+    yield Site(deployer)
+    run(host, WHOLE_AGAIN)
+
+
+@pytest.fixture
+def filler(host: Any) -> Iterator[None]:
+    """What fills the disk goes in the end."""
+    yield
+    host.run("rm -f /srv/app/releases/.filler")
+
+
+@pytest.fixture(scope="module")
+def large(docker: str) -> str:
+    """An image that takes seconds to ship."""
+    recipe = f"FROM {IMAGE}\nUSER 0\nRUN head -c {MEBIBYTES}M /dev/urandom > /{LARGE_FILE}\nUSER 10001\n"
+    command = [docker, "build", f"--tag={LARGE}", "-"]
+    subprocess.run(command, input=recipe, text=True, check=True, capture_output=True)
+    return LARGE
+
+
+def run(host: Any, program: str) -> None:
+    host.check_output("sh -euc %s", program)
+
+
+def test_the_disk_gets_full_while_a_release_arrives(host: Any, site: Site, large: str, filler: None) -> None:
+    before = site.status()
+    deploy = Deploy(image=large)
+    deadline = time.monotonic() + 60
+    while host.run(f"ls /srv/app/releases/.*.partial/.{LARGE_FILE}.*").rc:
+        assert time.monotonic() < deadline, deploy.said
+        time.sleep(0.02)
+    run(host, FILL)
+    assert deploy.wait() != 0
+    assert "No space left on device" in deploy.said
+    after = site.status()
+    assert (after["state"], after["live"]) == ("healthy", before["live"])
+    assert [each["release"] for each in after["releases"]] == [each["release"] for each in before["releases"]]
+    left = host.check_output("ls -A /srv/app/releases").split()
+    assert not [name for name in left if "partial" in name or "manifest" in name]
+
+
+def test_a_full_disk_is_told_before_anything_is_written(host: Any, site: Site, filler: None) -> None:
+    before = site.status()
+    run(host, FILL)
+    deploy = Deploy()
+    assert deploy.wait() != 0
+    assert "not enough room on /srv/app" in deploy.said
+    assert site.status()["live"] == before["live"]
+
+
+def test_the_next_deploy_succeeds(site: Site) -> None:
+    site.heals()
