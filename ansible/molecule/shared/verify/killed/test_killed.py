@@ -15,8 +15,9 @@ from typing import Any
 import pytest
 from deploys import HOSTS, NAME, Deploy, Site, examples
 
-KILLER = """
+WATCHER = """
 import json, pathlib, subprocess, sys, time
+kill, *phases = sys.argv[1:]
 deadline = time.monotonic() + 60
 while time.monotonic() < deadline:
     for path in pathlib.Path("/srv/app/releases").glob("2*.json"):
@@ -24,13 +25,15 @@ while time.monotonic() < deadline:
             record = json.loads(path.read_text())
         except (ValueError, FileNotFoundError):
             continue
-        if record["phase"] in sys.argv[1:]:
-            subprocess.run(["systemctl", "kill", "--signal=KILL", f"deploy@{record['release']}.service"])
+        if record["phase"] in phases:
+            if kill == "kill":
+                subprocess.run(["systemctl", "kill", "--signal=KILL", f"deploy@{record['release']}.service"])
             print(record["release"])
             sys.exit()
     time.sleep(0.001)
-sys.exit(f"no release was in the phase {sys.argv[1:]}")
+sys.exit(f"no release was in the phase {phases}")
 """
+"""Waits on the host until a release is in one of the phases, kills its engine there if asked to, and names it."""
 NEXT = {
     "migrate": (),
     "start": ("probe",),
@@ -41,7 +44,7 @@ NEXT = {
     "watch": (),
     "retire": (),
 }
-"""Phases, and what may have begun when the killer has seen them: some last for a hundredth of a second. Those that
+"""Phases, and what may have begun when the watcher has seen them: some last for a hundredth of a second. Those that
 cannot be met like this (complete, keep, prune) are killed in the engine's own tests, before and after each."""
 
 
@@ -63,8 +66,8 @@ def site(deployer: Any) -> Site:
 @pytest.mark.parametrize("phase", examples(NEXT, "start", "watch"))
 def test_the_engine_is_killed(host: Any, site: Site, phase: str) -> None:
     old = site.status()["live"]
-    deploy = Deploy("migration-slow" if phase == "migrate" else "")
-    killed = host.check_output(f"python3 -c %s {' '.join((phase, *NEXT[phase]))}", KILLER).strip()
+    deploy = begin(phase)
+    killed = watch(host, phase, "kill")
     assert deploy.wait() != 0
     assert any(f"the engine ended in phase {each} without a result" in deploy.said for each in (phase, *NEXT[phase]))
     status = site.status()
@@ -88,27 +91,43 @@ def test_the_controller_is_killed_in_the_middle_of_the_upload(site: Site) -> Non
     site.heals()
 
 
-def test_the_controller_is_killed_while_the_host_activates(site: Site) -> None:
+@pytest.mark.parametrize("phase", examples(NEXT, "watch-canary"))
+def test_the_controller_is_killed_while_the_host_activates(host: Any, site: Site, phase: str) -> None:
     old = site.status()["live"]
-    deploy = Deploy("migration-slow")
-    site.until(lambda status: status["state"] == "deploying")
+    deploy = begin(phase)
+    watch(host, phase)
     deploy.kill()
-    status = site.until(lambda status: status["state"] == "healthy" and status["live"] != old)
-    assert status["history"][-1]["ended"] == "done", "the host finished it by itself"
-    site.heals()
+    finishes_by_itself(site, old)
 
 
-@pytest.mark.catalogue
-def test_the_connection_is_lost_while_the_host_activates(site: Site) -> None:
+@pytest.mark.parametrize("phase", examples(NEXT, "watch"))
+def test_the_connection_is_lost_while_the_host_activates(host: Any, site: Site, phase: str) -> None:
     old = site.status()["live"]
-    deploy = Deploy("migration-slow")
-    site.until(lambda status: status["state"] == "deploying")
+    deploy = begin(phase)
+    watch(host, phase)
     masters = _connections()
     assert masters, "Ansible has no connection of its own"
     for pid in masters:
         os.kill(pid, signal.SIGKILL)
     deploy.wait()
-    status = site.until(lambda status: status["state"] == "healthy" and status["live"] != old)
+    finishes_by_itself(site, old)
+
+
+def begin(phase: str) -> Deploy:
+    """A deploy that will be long enough in a phase to be met there."""
+    return Deploy("migration-slow" if phase == "migrate" else "")
+
+
+def watch(host: Any, phase: str, kill: str = "") -> str:
+    """Wait until a release is in a phase, and return its name."""
+    command = f"python3 -c %s '{kill}' {' '.join((phase, *NEXT[phase]))}"
+    released: str = host.check_output(command, WATCHER).strip()
+    return released
+
+
+def finishes_by_itself(site: Site, old: str) -> None:
+    """The host goes on with nobody to tell it, and the next deploy needs no help."""
+    status = site.until(lambda status: status["state"] == "healthy" and not status["lock"] and status["live"] != old)
     assert status["history"][-1]["ended"] == "done"
     site.heals()
 
