@@ -64,7 +64,10 @@ def test_a_deployer_gets_no_forwarding(name: str, deployer: Any, host: Any) -> N
 def test_a_deployer_cannot_add_a_key(deployer: Any, host: Any, name: str) -> None:
     keys = host.file("/etc/ssh/authorized_keys.d/deploy")
     assert keys.user == "root"
-    assert all(line.startswith(("#", "restrict ")) for line in keys.content_string.splitlines())
+    assert all(
+        line.startswith(("#", "restrict ", 'restrict,command="/usr/local/bin/slipway status --json" '))
+        for line in keys.content_string.splitlines()
+    )
 
 
 def test_the_engine_tells_others_whom_it_is_for(host: Any) -> None:

@@ -1,6 +1,8 @@
 """The nightly comparison of the host with what provisioning left: it runs, covers what is managed, and finds nothing."""
 
 import json
+import subprocess
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
@@ -41,3 +43,17 @@ def test_a_deployer_reads_the_result_and_changes_nothing_of_it(deployer: Any) ->
     assert deployer.run(f"test -r {folder}/drift.json -a ! -w {folder}/drift.json -a ! -w {folder}").rc == 0
     assert deployer.run(f"cat {folder}/aide.db").rc != 0
     assert deployer.run("systemctl --no-ask-password start drift.service").rc != 0
+
+
+@pytest.mark.parametrize("asked", [[], ["touch /tmp/taken; id"], ["-s", "sftp"]], ids=["nothing", "a command", "sftp"])
+def test_a_key_for_the_status_gives_the_status_and_nothing_else(
+    host: Any, deployer: Any, name: str, asked: list[str]
+) -> None:
+    config = deployer.backend.ssh_config
+    # Offered first, on a connection of its own.
+    options = ["-F", config, "-o", f"IdentityFile={Path(config).parent}/status_ed25519", "-o", "ControlPath=none"]
+    said = subprocess.run(
+        ["ssh", *options, *asked[:-1], f"deploy@{name}", *asked[-1:]], capture_output=True, text=True, timeout=20
+    )
+    assert json.loads(said.stdout)["host"]
+    assert not host.file("/tmp/taken").exists
