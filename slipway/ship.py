@@ -44,6 +44,8 @@ UNIT_OWNED = {
 """Set by the unit for this host; an image's own value would have been meant for a container."""
 
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+RESERVED = {"env", "run"}
+"""Files of `/.slipway` that are no process of the app's: its environment, and what `slipway run` was asked."""
 PROCESS = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")
 
 
@@ -98,6 +100,8 @@ class Manifest:
         for name in manifest.procfile:
             if not PROCESS.fullmatch(name):
                 raise UsageError(f"{name!r} cannot be the name of a process: use letters, digits, - and _")
+            if name in RESERVED:
+                raise UsageError(f"{name!r} is Slipway's own name: call that process of the Procfile something else")
         return manifest
 
 
@@ -210,7 +214,7 @@ def start_scripts(release: str, manifest: Manifest) -> dict[str, str]:
     ]
     scripts = {"env": "\n".join(lines) + "\n"}
     commands = {"web": "exec " + shlex.join([*manifest.entrypoint, *manifest.cmd])}
-    commands |= {name: line for name, line in manifest.procfile.items() if name not in {"web", "env"}}
+    commands |= {name: line for name, line in manifest.procfile.items() if name != "web"}
     for name, command in commands.items():
         scripts[name] = f"#!/bin/sh\n. /.slipway/env\n{command}\n"
     return scripts

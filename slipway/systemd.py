@@ -11,10 +11,8 @@ class UnitState:
 
     active: str
     sub: str
-    result: str
     restarts: int
     exit_status: int
-    invocation: str
 
     @property
     def running(self) -> bool:
@@ -56,16 +54,14 @@ class Systemd:
 
     def state(self, unit: str) -> UnitState:
         """Look at a unit; one that is not loaded is inactive."""
-        names = "ActiveState,SubState,Result,NRestarts,ExecMainStatus,InvocationID"
+        names = "ActiveState,SubState,NRestarts,ExecMainStatus"
         shown = self._run("systemctl", "show", f"--property={names}", unit).stdout
         values = dict(line.split("=", 1) for line in shown.splitlines() if "=" in line)
         return UnitState(
             active=values.get("ActiveState", "inactive"),
             sub=values.get("SubState", "dead"),
-            result=values.get("Result", ""),
             restarts=int(values.get("NRestarts") or 0),
             exit_status=int(values.get("ExecMainStatus") or 0),
-            invocation=values.get("InvocationID", ""),
         )
 
     def loaded(self, pattern: str) -> list[str]:

@@ -124,7 +124,7 @@ class FakeSystemd(Systemd):
     def state(self, unit: str) -> UnitState:
         active = self.states.get(unit, "inactive")
         crashed = active == "active" and unit.endswith(".service") and self.behaviour(unit).crashes
-        return UnitState(active, "running", "success", int(crashed), 3 if crashed else 0, "")
+        return UnitState(active, "running", int(crashed), 3 if crashed else 0)
 
     def loaded(self, pattern: str) -> list[str]:
         kind, suffix = pattern.split("*")

@@ -90,6 +90,12 @@ def test_a_dash_is_for_processes_only(field: str) -> None:
     assert manifest(procfile={"send-mail": "x"}).procfile
 
 
+@pytest.mark.parametrize("name", ["env", "run"])
+def test_a_process_may_not_have_the_name_of_what_slipway_writes(name: str) -> None:
+    with pytest.raises(UsageError, match=f"'{name}' is Slipway's own name"):
+        manifest(procfile={name: "x"})
+
+
 def test_what_docker_leaves_empty_and_what_a_newer_controller_adds_are_fine() -> None:
     parsed = manifest(entrypoint=None, commit=None, env=None, added_later=1)
     assert (parsed.entrypoint, parsed.commit, parsed.env) == ([], None, {})
