@@ -21,11 +21,11 @@ mount -t tmpfs -o size=1g,mode=755 small /mnt/small
 cp -a /srv/app/releases/. /mnt/small
 chown deploy:deploy /mnt/small
 mount --bind /srv/app /mnt/whole
-mount --move /mnt/small /srv/app/releases
+mount --bind /mnt/small /srv/app/releases
 """
 WHOLE_AGAIN = """
 rsync -aH --delete /srv/app/releases/ /mnt/whole/releases/
-umount --lazy /srv/app/releases
+umount --lazy /srv/app/releases /mnt/small
 umount /mnt/whole
 """
 FILL = "fallocate -l $(( $(df --output=avail -B1 /srv/app/releases | tail -n 1) - 4194304 )) /srv/app/releases/.filler"
