@@ -15,6 +15,7 @@ import random
 import time
 from collections import deque
 from collections.abc import Callable
+from itertools import cycle
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 from urllib.parse import quote
@@ -30,6 +31,7 @@ from locust.env import Environment
 
 FLUSH_SECONDS = 0.2
 SLOW_SECONDS = 1
+METHODS = ("GET", "HEAD", "OPTIONS", "PUT", "DELETE", "POST", "PATCH")
 
 if not hasattr(http_client, "_may_retry_after_send_error"):
     raise ImportError("geventhttpclient changed: look for how it now repeats requests by itself, and switch that off")
@@ -255,6 +257,25 @@ class Maker(Client):
         self.create()
 
 
+class Caller(Client):
+    """Uses every method, each time another: only with `--every-method-at`, a path that answers each of them with 200."""
+
+    share, rate = 0.2, 3.0
+
+    def on_start(self) -> None:
+        """Begin with any of them."""
+        super().on_start()
+        self.methods = cycle(random.sample(METHODS, len(METHODS)))
+
+    @task
+    def act(self) -> None:
+        """One request."""
+        method = next(self.methods)
+        body = None if method in {"GET", "HEAD", "OPTIONS"} else b"a body"
+        path = self.environment.parsed_options.every_method_at
+        self.ask(method, path, f"{method} {path}", lambda response: status(response, 200), data=body)
+
+
 class Sleeper(Client):
     """Asks for what takes a second, so that there are always requests under way."""
 
@@ -273,12 +294,15 @@ class Sleeper(Client):
         self.ask("GET", f"/slow?seconds={SLOW_SECONDS}", "/slow", check)
 
 
-KINDS = (Reader, Newcomer, Maker, Sleeper)
+KINDS = (Reader, Newcomer, Maker, Sleeper, Caller)
 
 
 @events.init_command_line_parser.add_listener
 def _options(parser: LocustArgumentParser) -> None:
     parser.add_argument("--rate", type=float, default=150, help="requests per second, all together")
+    parser.add_argument(
+        "--every-method-at", default="", help="a path for clients that use every method, beside the others"
+    )
     parser.add_argument("--host-header", default="", help="Host header to send, if it is not the URL's")
     parser.add_argument("--log-directory", default=".", help="where requests.jsonl and failures.jsonl are written")
 
@@ -291,10 +315,11 @@ def _init(environment: Environment, **_: Any) -> None:
     environment.events.request.add_listener(log.request)
     gevent.spawn(log.keep_flushing)
     environment.events.quit.add_listener(lambda **_: log.flush())
-    for kind in KINDS:
+    kinds = [kind for kind in KINDS if kind is not Caller or options.every_method_at]
+    for kind in kinds:
         kind.fixed_count = max(1, round(options.rate * kind.share / kind.rate))
         kind.rate = options.rate * kind.share / kind.fixed_count
         if options.host_header:
             kind.headers = kind.headers | {"Host": options.host_header}
-    options.num_users = sum(kind.fixed_count for kind in KINDS)
+    options.num_users = sum(kind.fixed_count for kind in kinds)
     options.spawn_rate = options.num_users

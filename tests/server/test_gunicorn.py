@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -88,17 +89,17 @@ def serving(folder: Path, *arguments: str, **env: str) -> Iterator[tuple[subproc
             cwd=folder, env=environment(folder, **env),
             pass_fds=[listening.fileno()], stdout=output, stderr=output,
         )  # fmt: skip
-    listening.close()
     try:
         yield process, path, log
     finally:
         process.terminate()
         process.wait(20)
+        listening.close()
 
 
-def get(path: Path) -> str:
+def get(path: Path, timeout: float = 15) -> str:
     with socket.socket(socket.AF_UNIX) as sock:
-        sock.settimeout(15)  # requests wait in the socket while gunicorn starts
+        sock.settimeout(timeout)  # requests wait in the socket while gunicorn starts
         sock.connect(str(path))
         sock.sendall(b"GET / HTTP/1.0\r\nX-Forwarded-Proto: https\r\n\r\n")
         return sock.makefile().read().rpartition("\n")[2]
@@ -133,6 +134,60 @@ def test_a_worker_that_is_killed_is_replaced(folder: Path) -> None:
         (worker,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
         os.kill(int(worker), signal.SIGKILL)
         assert get(path) == "http 1"
+
+
+def test_an_answer_arrives_as_one(folder: Path) -> None:
+    """Not its head and then its body: a worker that dies in between would leave nginx with half of it."""
+    with serving(folder) as (_, path, _):
+        get(path)
+        for _ in range(20):
+            with socket.socket(socket.AF_UNIX) as sock:
+                sock.connect(str(path))
+                sock.sendall(b"GET / HTTP/1.0\r\n\r\n")
+                assert sock.recv(65536).endswith(b"http 1")
+
+
+def test_a_long_answer_arrives(folder: Path) -> None:
+    (folder / "small.py").write_text(
+        GOOD.replace('"body": body}', '"body": body + bytes(10**7)}').replace("len(body)", "len(body) + 10**7")
+    )
+    with serving(folder) as (_, path, _):
+        assert len(get(path)) == len("http 1") + 10**7
+
+
+BUSY = """
+import time
+def block():
+    time.sleep(0.02)
+"""
+
+
+def test_who_was_let_in_is_answered_when_it_stops(folder: Path) -> None:
+    (folder / "small.py").write_text(BUSY + GOOD.replace("    body = (", "    block()\n    body = ("))
+    answered, hung_up, stopped = [], [], threading.Event()
+
+    def ask(path: Path) -> None:
+        while not stopped.is_set():
+            try:
+                answered.append(get(path, timeout=1))
+            except TimeoutError:  # it waits for the next server
+                return
+            except ConnectionError as error:
+                hung_up.append(error)
+
+    with serving(folder) as (process, path, _):
+        get(path)
+        clients = [threading.Thread(target=ask, args=[path]) for _ in range(20)]
+        for client in clients:
+            client.start()
+        time.sleep(0.5)
+        process.send_signal(signal.SIGTERM)
+        process.wait(20)
+        stopped.set()
+        for client in clients:
+            client.join()
+    assert answered
+    assert not hung_up
 
 
 @pytest.mark.parametrize("name", BAD)

@@ -1,6 +1,7 @@
 """An app whose author is the attacker: it runs what it is sent. Besides, what tests of large bodies need.
 
 POST /attacker/run      runs the body as Python, in a process of its own, and tells what came of it
+POST /attacker/inside   runs the body in the worker itself, as that of an async function, and tells what it returns
 POST /attacker/digest   tells the SHA-256 of the body
 GET  /attacker/bytes    answers that many bytes (?COUNT), always the same ones
 """
@@ -10,6 +11,7 @@ import hashlib
 import json
 import random
 import sys
+import textwrap
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -46,11 +48,20 @@ async def run(program: bytes) -> bytes:
     return json.dumps({"output": output.decode(), "errors": errors.decode(), "status": process.returncode}).encode()
 
 
+async def inside(program: bytes) -> bytes:
+    """Run a program in the worker, which serves others meanwhile if the program lets it."""
+    names: dict[str, Any] = {}
+    exec("async def main():\n" + textwrap.indent(program.decode(), " "), names)
+    return json.dumps(await names["main"]()).encode()
+
+
 async def app(scope: dict[str, Any], receive: Receive, send: Send) -> None:
     """Answer one request."""
     match scope["path"].rpartition("/")[2]:
         case "run":
             answer = await run(await body_of(receive))
+        case "inside":
+            answer = await inside(await body_of(receive))
         case "digest":
             answer = hashlib.sha256(await body_of(receive)).hexdigest().encode()
         case _:
