@@ -1,0 +1,1 @@
+"""Draws a recorded load, with the deploys in it, as a page."""

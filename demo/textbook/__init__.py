@@ -1,0 +1,1 @@
+"""What most do: `docker rm -f`, `docker run` behind nginx; see deploy.py."""
