@@ -85,6 +85,11 @@ contract: bootstrap ## Check an image against docs/contract.md without a host (I
 	@tools/run tools/contract $(IMAGE) $(if $(VARS),-e @$(VARS)) $(if $(READY_PATH),-e app_ready_path=$(READY_PATH)) \
 		$(if $(PROBE_HOST),-e app_probe_host=$(PROBE_HOST)) $(if $(SETTINGS),--settings $(SETTINGS)) $(ARGS)
 
+.PHONY: github
+github: bootstrap ## Give GitHub what its workflows need to deploy (ENV=...; ROTATE=1 makes the keys anew)
+	@$(known)
+	@ROTATE=$(ROTATE) tools/run tools/github $(ENV)
+
 .PHONY: dev
 dev: bootstrap ## The app on this machine, one process, reloading when a file changes
 	@STATE_DIRECTORY="$${STATE_DIRECTORY:-$(CURDIR)/.cache/dev}" .venv/bin/uvicorn app.main:app --reload --reload-dir app --port $(DEV_PORT)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PROGRAM = """#!/usr/bin/env python3
+PROGRAM = """#!/usr/bin/env -S python3 -IS
 import json, pathlib, re, sys
 given = sys.stdin.read() if {reads} else ""
 with open({log!r}, "a") as log:

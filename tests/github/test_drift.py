@@ -56,7 +56,7 @@ def test_every_host_is_asked_and_what_differs_is_told(run: Run, ssh: Fake, tmp_p
         "production",
         SLIPWAY_KNOWN_HOSTS_PRODUCTION=production,
         SLIPWAY_KNOWN_HOSTS_STAGING="198.51.100.4 ssh-ed25519 A\n198.51.100.5 ssh-ed25519 A",
-        SLIPWAY_STATUS_KEY="a key",
+        SLIPWAY_STATUS_KEY_PRODUCTION="a key",
         GITHUB_OUTPUT=f"{tmp_path}/out",
     )
     assert done.returncode == 0
@@ -74,7 +74,8 @@ def test_every_host_is_asked_and_what_differs_is_told(run: Run, ssh: Fake, tmp_p
     assert ("-p22", "deploy@2001:db8::3") in asked
     assert len(asked) == 5
     for call in ssh.asked:
-        assert {"-oStrictHostKeyChecking=yes", "-oGlobalKnownHostsFile=none", "-oIdentitiesOnly=yes"} <= set(call)
+        assert {"-oStrictHostKeyChecking=yes", "-oGlobalKnownHostsFile=none"} <= set(call)
+        assert ("-oIdentitiesOnly=yes" in call) == ("198.51.100" not in call[-2])  # where it was given a key
         assert call[-1] == "slipway status --json"
 
 
