@@ -32,8 +32,8 @@ up: bootstrap ## Make a local host (a systemd container), provision it, deploy t
 	@tools/run tools/next-steps http://127.0.0.1:$(HTTP_PORT)
 
 .PHONY: down
-down: ## Remove the local host; images and downloads stay for the next time
-	@tools/run tools/host down local
+down: ## Remove the local host, and that of `make try`; images and downloads stay for the next time
+	@tools/run tools/host down local try
 
 .PHONY: provision
 provision: bootstrap ## Provision the hosts of an environment and deploy to them (ENV=...)
@@ -78,6 +78,18 @@ image: bootstrap ## Build the app's image
 .PHONY: bench
 bench: bootstrap ## Measure: requests, latency, memory, deploys; print a table and save a chart
 	@tools/run python -m bench $(ARGS)
+
+.PHONY: demo
+demo: bootstrap ## A good deploy, a bad one and a rollback under load, drawn as a page
+	@tools/run python -m demo --ready || $(MAKE) up
+	@tools/run python -m demo $(ARGS)
+
+.PHONY: try
+try: bootstrap ## Deploy your own image under load, and by docker run, and compare (IMAGE=... or DOCKERFILE=...)
+	@test -n "$(IMAGE)$(DOCKERFILE)" || { echo "error: name what to deploy: make try IMAGE=... or make try DOCKERFILE=../my-app" >&2; exit 2; }
+	@tools/run python -m demo.trial $(if $(IMAGE),--image '$(IMAGE)') $(if $(DOCKERFILE),--dockerfile '$(DOCKERFILE)') \
+		$(if $(VARS),-e @$(VARS)) $(if $(READY_PATH),--ready-path '$(READY_PATH)') $(if $(PROBE_HOST),--probe-host '$(PROBE_HOST)') \
+		$(if $(SETTINGS),--settings '$(SETTINGS)') $(if $(PATHS),--paths '$(PATHS)') $(if $(PORT),--port $(PORT)) $(ARGS)
 
 .PHONY: contract
 contract: bootstrap ## Check an image against docs/contract.md without a host (IMAGE=...)

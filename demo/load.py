@@ -1,7 +1,6 @@
 """The load of tests/load, for as long as a block of code runs, and its folder."""
 
 import json
-import os
 import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -28,8 +27,8 @@ def load(
     shutil.rmtree(folder, ignore_errors=True)
     place = ["--directory", str(folder.parent)]
     begin = ["start", folder.name, *place, "--url", url, "--rate", f"{rate:g}", "--max-seconds", str(MAX_SECONDS)]
-    os.environ.update(environment or {})
-    run(TOOL, *begin, *options)
+    own = [f"{name}={value}" for name, value in (environment or {}).items()]
+    run("env", *own, TOOL, *begin, *options)
     try:
         time.sleep(LEAD_SECONDS)
         yield
