@@ -13,7 +13,9 @@ import json
 import socket
 import sys
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -46,13 +48,26 @@ def websocket(url: str, host: str, deadline: float) -> dict[str, Any]:
 def events(url: str, host: str, deadline: float, **headers: str) -> dict[str, Any]:
     """Read an event stream to its end, and note the longest time between two events (seconds)."""
     parts = urlsplit(url)
-    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=30)
-    connection.request("GET", f"/events?count={EVENTS}", headers={"Host": host, **headers})
-    response = connection.getresponse()
+    with closing(http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=30)) as connection:
+        connection.request("GET", f"/events?count={EVENTS}", headers={"Host": host, **headers})
+        with connection.getresponse() as response:
+            return follow(response, deadline)
+
+
+def lines(response: http.client.HTTPResponse) -> Iterator[bytes]:
+    """The lines of an answer as they come. http.client's own take an answer that breaks off for one that ends."""
+    rest = b""
+    while part := response.read1():
+        *whole, rest = (rest + part).split(b"\n")
+        yield from whole
+
+
+def follow(response: http.client.HTTPResponse, deadline: float) -> dict[str, Any]:
+    """Count what comes, until it ends or the deadline."""
     received, gap, before = 0, 0.0, time.monotonic()
     releases: set[str] = set()
     try:
-        for line in response:
+        for line in lines(response):
             if not line.startswith(b"data:"):
                 continue
             now = time.monotonic()
@@ -62,7 +77,7 @@ def events(url: str, host: str, deadline: float, **headers: str) -> dict[str, An
                 return {"received": received, "longest_gap": round(gap, 3), "error": "it did not end"}
     except (http.client.HTTPException, OSError) as error:
         return {"received": received, "longest_gap": round(gap, 3), "error": f"{type(error).__name__}: {error}"}
-    # http.client says "incomplete" for a chunked answer that breaks off, so to get here is a proper end.
+    # read1 raises IncompleteRead for a chunked answer that breaks off, so to get here is a proper end.
     return {"received": received, "longest_gap": round(gap, 3), "releases": sorted(releases), "ended": True}
 
 

@@ -1,49 +1,19 @@
 """What the accidents need: a load whose every request counts, and the playbook that provisions."""
 
-import http.client
 import json
 import os
 import shlex
 import subprocess
 import time
-from collections.abc import Callable, Generator, Iterator
-from contextlib import closing
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import pytest
+from deploys import ANSIBLE, HOSTS, NAME, ROOT, SCENARIO
 
-SCENARIO = Path(__file__).resolve().parents[1]
-ROOT = SCENARIO.parents[2]
-NAME = f"molecule-{os.environ['MOLECULE_SCENARIO_NAME']}"
-CACHE = ROOT / ".cache" / "hosts" / NAME
-
-Ask = Callable[..., bytes]
 OnHost = Callable[[str], str]
 Provision = Callable[..., subprocess.CompletedProcess[str]]
-
-
-@pytest.fixture(scope="session")
-def addresses() -> dict[str, str]:
-    """Where the site is from outside: `http` and `https`, host and port."""
-    inventory = json.loads((CACHE / "inventory.yml").read_text().split("\n", 1)[1])
-    variables = inventory["app"]["hosts"][NAME]
-    return {"http": variables["test_url"].split("//")[1], "https": variables["test_tls_url"].split("//")[1]}
-
-
-@pytest.fixture(scope="session")
-def ask(addresses: dict[str, str]) -> Ask:
-    """Ask the site over http and return the body of its answer, which must be a 200."""
-
-    def request(path: str, method: str = "GET", body: bytes | str | None = None) -> bytes:
-        with closing(http.client.HTTPConnection(addresses["http"], timeout=60)) as connection:
-            connection.request(method, path, body=body, headers={"Host": "localhost"})
-            response = connection.getresponse()
-            assert response.status == 200, response.read()
-            return response.read()
-
-    return request
 
 
 @pytest.fixture
@@ -57,11 +27,15 @@ class Load:
     """Requests at a constant rate, from outside."""
 
     url: str
+    options: tuple[str, ...] = ()
     crashes: list[tuple[float, float]] = field(default_factory=list)
     """Between which moments nginx was killed, in epoch seconds: what was under way then may fail."""
     closings: list[float] = field(default_factory=list)
     """When nginx was told to end, or to read its configuration anew: it closes idle connections then, and who sends in
     that very moment has to send again."""
+    deaths: list[tuple[float, float]] = field(default_factory=list)
+    """When processes of the app died, and until when they took requests: nginx does not send again what was under way
+    there and may have had an effect."""
 
     def run(self, verb: str, *options: str) -> str:
         command = [str(ROOT / "tests/load/load"), verb, NAME, *options]
@@ -70,7 +44,7 @@ class Load:
         return done.stdout
 
     def start(self) -> None:
-        self.run("start", f"--url={self.url}", "--host-header=localhost")
+        self.run("start", f"--url={self.url}", "--host-header=localhost", *self.options)
         self.running = True
 
     def stop(self) -> None:
@@ -84,10 +58,15 @@ class Load:
         return [json.loads(line) for line in lines]
 
     def cut(self, failure: dict[str, Any]) -> bool:
-        """Whether it was under way at a crash, or sent in the moment of a closing. No answer of any kind is that."""
+        """Whether it was under way at a crash, or sent in the moment of a closing. No answer of any kind is that.
+
+        Of a death only those fail, by a 502, that may not be sent again.
+        """
+        sent, ended = failure["t"], failure["t"] + failure["ms"] / 1000
+        if failure["s"] == 502 and failure["m"] in ONCE:
+            return any(sent < taken + KILL_SECONDS and died < ended for died, taken in self.deaths)
         if failure["s"]:
             return False
-        sent, ended = failure["t"], failure["t"] + failure["ms"] / 1000
         return any(sent < after + KILL_SECONDS and before < ended for before, after in self.crashes) or any(
             moment - 0.1 < sent < moment + CLOSING_SECONDS and ended - sent < 0.5 for moment in self.closings
         )
@@ -99,7 +78,7 @@ class Load:
         """
         failures = self.failures()
         assert [failure for failure in failures if not self.cut(failure)] == []
-        assert len(failures) <= (len(self.crashes) + len(self.closings)) * CLIENTS
+        assert len(failures) <= (len(self.crashes) + len(self.closings) + len(self.deaths)) * CLIENTS
         summary = json.loads(self.run("check", "--max-failures=100000", f"--max-gap={max_gap}", "--min-rate=50"))
         print(f"\n{len(failures)} of {summary['requests']} requests were cut; p99 {summary['p99']} ms")
         return len(failures)
@@ -108,9 +87,11 @@ class Load:
 CLOSING_SECONDS = 1.0
 """How long after it was told nginx may be closing connections, on a busy machine."""
 KILL_SECONDS = 0.3
-"""How long after a kill systemd finds the last of nginx's processes."""
-CLIENTS = 55
+"""How long after a kill systemd finds the last of the processes that go with it."""
+CLIENTS = 65
 """How many clients the load has, each with one request at a time: so many may be cut at a time, no more."""
+ONCE = {"POST", "PATCH"}
+"""What nginx sends once only."""
 
 
 @pytest.fixture
@@ -128,9 +109,10 @@ def stops(host: Any) -> Callable[[], list[float]]:
 
 @pytest.fixture(scope="module")
 def load(request: pytest.FixtureRequest, addresses: dict[str, str]) -> Iterator[Load]:
-    """A load of the module's own. SCHEME says over what; a test that uses it ends with `check`."""
+    """A load of the module's own. SCHEME says over what, LOAD what else; a test that uses it ends with `check`."""
     scheme = getattr(request.module, "SCHEME", "http")
-    found = Load(f"{scheme}://{addresses[scheme].replace('127.0.0.1', 'localhost')}")
+    options = getattr(request.module, "LOAD", ())
+    found = Load(f"{scheme}://{addresses[scheme].replace('127.0.0.1', 'localhost')}", options)
     found.start()
     yield found
     if found.running:
@@ -146,13 +128,14 @@ def provision() -> Provision:
         command = [
             "ansible-playbook",
             f"--inventory={SCENARIO / 'inventory'}",
-            f"--inventory={CACHE / 'inventory.yml'}",
+            f"--inventory={HOSTS / NAME / 'inventory.yml'}",
+            f"--extra-vars=@{SCENARIO / 'vars' / 'site.yml'}",
         ]
         command += [f"--extra-vars={name}={value}" for name, value in given.items()]
-        environment = os.environ | {"ANSIBLE_CONFIG": str(ROOT / "ansible/ansible.cfg"), "ANSIBLE_FORCE_COLOR": "false"}
+        environment = os.environ | {"ANSIBLE_CONFIG": str(ANSIBLE / "ansible.cfg"), "ANSIBLE_FORCE_COLOR": "false"}
         return subprocess.run(
             [*command, "site.yml"],
-            cwd=ROOT / "ansible",
+            cwd=ANSIBLE,
             env=environment,
             capture_output=True,
             text=True,
@@ -161,14 +144,3 @@ def provision() -> Provision:
         )
 
     return run
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Print nginx's last words beside a test that failed."""
-    report = yield
-    host = getattr(item, "funcargs", {}).get("host")
-    if report.failed and host is not None:
-        said = host.run("journalctl --no-pager -n 30 -u nginx -u nginx.socket; tail -n 10 /var/log/nginx/error.log")
-        report.sections.append(("nginx", said.stdout))
-    return report

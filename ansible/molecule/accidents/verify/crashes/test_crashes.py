@@ -18,7 +18,7 @@ def test_ten_crashes(load: Any, host: Any, ask: Any) -> None:
     times = [float(word) for word in host.check_output(f"for n in $(seq {CRASHES}); do {kill}; done").split()]
     load.crashes += zip(times[::2], times[1::2], strict=True)
     assert host.check_output("systemctl is-active nginx.socket") == "active"
-    ask("/readyz")
+    assert ask("/readyz").status == 200
     # Nobody was refused, and nobody failed but those whose request was under way when nginx died.
     cut = load.check()
     print(f"{CRASHES} crashes in {times[-1] - times[0]:.1f} s cut {cut} requests")
@@ -36,7 +36,7 @@ def test_a_bad_configuration_at_a_restart(
         with pytest.raises(TimeoutError):
             waits.recv(1)
     host.check_output(f"rm {BAD}")
-    ask("/readyz")
+    assert ask("/readyz").status == 200
     load.closings += stops()
     load.check(max_gap=20)
 
@@ -47,7 +47,7 @@ def test_site_repairs_it(
     host.check_output(f"echo 'no_such_thing;' >{BAD}; systemctl restart nginx.service; sleep 1")
     done = provision()
     assert done.returncode == 0, done.stdout
-    ask("/readyz")
+    assert ask("/readyz").status == 200
     load.closings += stops()
     load.check(max_gap=60)
 
@@ -88,7 +88,7 @@ def test_a_configuration_that_was_not_loaded_is_noticed(
     said = " ".join(done.stdout.split())
     assert "did not load the configuration that is installed" in said
     assert 'limit_req "own" uses the "$server_name" key' in said
-    ask("/readyz")
+    assert ask("/readyz").status == 200
     # Without the addition it loads.
     done = provision()
     assert done.returncode == 0, done.stdout

@@ -19,7 +19,7 @@ def rotate(host: Any, ask: Any) -> None:
     before = host.check_output(f"stat --format=%i {LOG}")
     host.check_output("logrotate --force /etc/logrotate.d/nginx")
     mark = f"rotated-{time.monotonic_ns()}"
-    ask(f"/readyz?{mark}")
+    assert ask(f"/readyz?{mark}").status == 200
     # nginx opens it when the signal has come.
     host.check_output(f"timeout 5 sh -c 'until grep -q {mark} {LOG}; do ask=1; sleep 0.2; done'")
     assert host.check_output(f"stat --format='%i %U %G %a' {LOG}") != before
@@ -33,7 +33,7 @@ def test_logs_are_rotated(load: Any, host: Any, ask: Any) -> None:
 
 def test_a_removed_log_is_made_again(load: Any, host: Any, ask: Any, stops: Any) -> None:
     host.check_output(f"rm {LOG} && systemctl restart nginx.service")
-    ask("/readyz?again")
+    assert ask("/readyz?again").status == 200
     assert "again" in host.check_output(f"tail -n 500 {LOG}")
     load.closings += stops()
     load.check()
@@ -41,7 +41,7 @@ def test_a_removed_log_is_made_again(load: Any, host: Any, ask: Any, stops: Any)
 
 def test_the_package_is_installed_again(load: Any, host: Any, ask: Any, stops: Any) -> None:
     host.check_output("DEBIAN_FRONTEND=noninteractive apt-get install --yes --reinstall nginx nginx-common")
-    ask("/readyz")
+    assert ask("/readyz").status == 200
     load.closings += stops()
     assert host.check_output("stat --format='%U %G %a' /var/log/nginx") == "root adm 755"
     rotate(host, ask)
@@ -50,7 +50,7 @@ def test_the_package_is_installed_again(load: Any, host: Any, ask: Any, stops: A
 
 def test_a_body_of_900_kb_arrives(load: Any, ask: Any) -> None:
     body = random.Random(1).randbytes(900_000)
-    assert ask("/attacker/digest", "POST", body).decode() == hashlib.sha256(body).hexdigest()
+    assert ask("/attacker/digest", method="POST", body=body).body.decode() == hashlib.sha256(body).hexdigest()
     load.check()
 
 
@@ -88,7 +88,7 @@ def test_others_are_served_beside_idle_connections(load: Any, host: Any, ask: An
     )
     host.check_output("timeout 30 sh -c 'until test -e /run/crowd; do sleep 0.2; done'")
     for _ in range(50):
-        ask("/readyz")
+        assert ask("/readyz").status == 200
     held = host.check_output("ss --no-header --tcp --numeric state established 'sport = :80 and dst = 127.0.0.1'")
     assert len(held.splitlines()) >= IDLE
     host.check_output("systemctl stop crowd")

@@ -6,15 +6,15 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable, Generator
+from contextlib import closing
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
 import testinfra
+from deploys import HOSTS, NAME
 
-NAME = f"molecule-{os.environ['MOLECULE_SCENARIO_NAME']}"
-CACHE = Path(__file__).resolve().parents[4] / ".cache" / "hosts" / NAME
+CACHE = HOSTS / NAME
 DOCKER = "/usr/bin/docker" if os.access("/usr/bin/docker", os.X_OK) else shutil.which("docker") or "docker"
 
 
@@ -50,18 +50,24 @@ def deployer() -> Any:
 
 
 @pytest.fixture(scope="session")
-def ask() -> Callable[..., Answer]:
-    """Ask nginx for a path, as a client outside the host does."""
+def addresses() -> dict[str, str]:
+    """Where the site is from outside: `http` and `https`, host and port."""
     inventory = json.loads((CACHE / "inventory.yml").read_text().split("\n", 1)[1])
-    address = inventory["app"]["hosts"][NAME]["test_url"].removeprefix("http://")
+    variables = inventory["app"]["hosts"][NAME]
+    return {"http": variables["test_url"].split("//")[1], "https": variables["test_tls_url"].split("//")[1]}
 
-    def request(path: str, *, method: str = "GET", host: str = "localhost", **headers: str) -> Answer:
-        connection = http.client.HTTPConnection(address, timeout=10)
-        connection.request(method, path, headers={"Host": host, **headers})
-        response = connection.getresponse()
-        answer = Answer(response.status, {k.lower(): v for k, v in response.getheaders()}, response.read())
-        connection.close()
-        return answer
+
+@pytest.fixture(scope="session")
+def ask(addresses: dict[str, str]) -> Callable[..., Answer]:
+    """Ask nginx for a path, as a client outside the host does."""
+
+    def request(
+        path: str, *, method: str = "GET", body: bytes | str | None = None, host: str = "localhost", **headers: str
+    ) -> Answer:
+        with closing(http.client.HTTPConnection(addresses["http"], timeout=60)) as connection:
+            connection.request(method, path, body=body, headers={"Host": host, **headers})
+            response = connection.getresponse()
+            return Answer(response.status, {k.lower(): v for k, v in response.getheaders()}, response.read())
 
     return request
 
@@ -113,7 +119,8 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     host = getattr(item, "funcargs", {}).get("host")
     if report.failed and host is not None:
         said = host.run(
-            "journalctl --no-pager -n 40 -u 'deploy@*' -u 'migrate@*' -u nginx -u recover; journalctl -n 15 -u 'app@*'"
+            "journalctl --no-pager -n 40 -u 'deploy@*' -u 'migrate@*' -u nginx -u recover; journalctl -n 15 -u 'app@*';"
+            " tail -n 10 /var/log/nginx/error.log"
         )
         report.sections.append(("journal", said.stdout))
     return report
