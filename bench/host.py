@@ -97,7 +97,10 @@ def run(*command: str, folder: Path = ROOT) -> str:
         BenchError: it failed.
     """
     environment = os.environ | {"ANSIBLE_NOCOLOR": "1"}
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    # A stdin of its own: ssh makes the one that it gets non-blocking, which Ansible refuses.
+    done = subprocess.run(
+        command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+    )
     if done.returncode:
         said = "\n".join((done.stdout + done.stderr).splitlines()[-20:])
         raise BenchError(f"{shlex.join(command)[:200]} ended with status {done.returncode}:\n{said}")
