@@ -6,11 +6,13 @@ When it is over the host serves what it served before; two more releases are kep
 import argparse
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from bench.host import ROOT, BenchError
 from demo import images
+from demo.asking import is_shortener
 from demo.deploying import DemoHost, names
 from demo.folders import new_folder, write_run
 from demo.load import describe, load
@@ -50,12 +52,17 @@ def run_demo(host: DemoHost, rate: int) -> Path:
     Raises:
         BenchError: something ended as it should not have.
     """
+    if not is_shortener(host.url()):
+        raise BenchError(
+            "what the local host serves is not the link shortener of app/, which this load is made for: "
+            "for an app of yours, make try IMAGE=... or make try DOCKERFILE=."
+        )
     _say("building the app with a changed line, and with a mistake")
     good, bad = images.good(), images.bad()
     folder = new_folder("demo")
     track, began = folder / "slipway", time.time()
     deploys: list[Deploy] = []
-    with load(track, host.url(), rate):
+    with returning(host), load(track, host.url(), rate):
         _say(f"{rate} requests per second, and a good deploy")
         deploys.append(host.deploy("good deploy", "one line of the app changed", good))
         time.sleep(PAUSE_SECONDS)
@@ -70,6 +77,18 @@ def run_demo(host: DemoHost, rate: int) -> Path:
     title = "A good deploy, a bad one and a rollback, under load"
     write_run(folder, title=title, rate=rate, began=began, tracks=["slipway"])
     return folder
+
+
+@contextmanager
+def returning(host: DemoHost) -> Iterator[None]:
+    """Leave the host with the release that it had, also when something fails in between."""
+    before = host.status()["live"]
+    try:
+        yield
+    finally:
+        host.settle()
+        if host.status()["live"] != before:
+            host.run_playbook("rollback.yml", release_rollback_to=before)
 
 
 def in_words(outcome: Outcome) -> str:

@@ -71,7 +71,7 @@ class DemoHost(Host):
         newest = status["releases"][0]
         if bad != (error is not None) or (bad and newest["state"] != "failed"):
             raise error or BenchError(f"{name} became live, and should have been taken back: {newest['release']}")
-        return _recorded(deploy, newest, status["history"][-1])
+        return recorded(deploy, newest, status["history"][-1])
 
     def rollback(self, name: str) -> Deploy:
         """Go back to the release before.
@@ -85,7 +85,7 @@ class DemoHost(Host):
         self.settle()
         status = self.status()
         record = next(each for each in status["releases"] if each["release"] == status["live"])
-        return _recorded(deploy, record, status["history"][-1])
+        return recorded(deploy, record, status["history"][-1])
 
     def received_over_ssh(self) -> int:
         """Bytes that came in over the SSH connections that are open, which Ansible keeps for a minute."""
@@ -105,7 +105,7 @@ class DemoHost(Host):
         return sum(int(line.split()[1]) for line in said.splitlines()) / 1024
 
 
-def _recorded(deploy: Deploy, record: dict[str, Any], audit: dict[str, Any]) -> Deploy:
+def recorded(deploy: Deploy, record: dict[str, Any], audit: dict[str, Any]) -> Deploy:
     """Add what the host wrote down: the phases, and how it ended."""
     deploy.release = record["release"]
     phases = [Phase(phase["name"], seconds(phase["at"]), phase["seconds"]) for phase in record["phases"]]

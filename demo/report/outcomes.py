@@ -9,6 +9,9 @@ from typing import Any
 from demo.report.record import Deploy, Track
 from demo.report.samples import WAITS, percentile
 
+TRIAL = {"canary", "watch-canary", "cutover", "probe-front", "watch"}
+"""Phases in which a release that is not kept yet has traffic."""
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -22,6 +25,11 @@ class Outcome:
     p50: float | None
     p99: float | None
     """Milliseconds."""
+
+    @property
+    def trial_seconds(self) -> float:
+        """How long it had traffic before it was taken back."""
+        return sum(phase.seconds for phase in self.deploy.phases if phase.name in TRIAL)
 
     @property
     def spared(self) -> bool:
