@@ -73,6 +73,8 @@ class Server:
             return 200, {}, b'{"status": "ok"}'
         if path.startswith("/slow"):
             return 200, {}, b'{"slept": 1}'
+        if path == "/any":
+            return 200, {}, b""
         if method == "POST" and path == "/links":
             slug = f"{len(self.links):08}"
             self.links[slug] = json.loads(body)["url"]
@@ -195,6 +197,19 @@ def test_a_server_that_works_is_without_failures_at_the_rate_that_was_asked_for(
     assert set(shares) == {"/version", "/readyz", "/{slug}", "/links", "/slow"}
     assert 0.05 < shares["/slow"] / len(every) < 0.15
     assert {request.get("v") for request in every if request["r"] == "/version"} == {"r1"}
+
+
+@pytest.mark.slow
+def test_every_method_is_used_where_one_says_so(load: Load) -> None:
+    with serving() as server:
+        load.start(server, "--every-method-at", "/any")
+        time.sleep(4)
+        code, summary = load.stop()
+    assert (code, summary["failures"]) == (0, 0)
+    every = [json.loads(line) for line in (load.directory / "t" / "requests.jsonl").read_text().splitlines()]
+    used = Counter(request["m"] for request in every if request["r"].endswith("/any"))
+    assert set(used) == {"GET", "HEAD", "OPTIONS", "PUT", "DELETE", "POST", "PATCH"}
+    assert sum(used.values()) == pytest.approx(RATE * 0.2 * 4, rel=0.4)
 
 
 @pytest.mark.parametrize(
