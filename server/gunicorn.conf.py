@@ -18,6 +18,7 @@ workers = _plan.workers
 preload_app = os.environ.get("APP_PRELOAD", "true").lower() != "false"
 timeout = 30
 graceful_timeout = 30
+backlog = 4096  # the length of the queue, which a server sets anew: as app@.socket has it
 keepalive = 10  # longer than nginx keeps a connection, so nginx is always the one that closes it
 worker_tmp_dir = "/dev/shm"  # noqa: S108 -- the heartbeat file: on a disk, a slow write looks like a dead worker
 control_socket_disable = True

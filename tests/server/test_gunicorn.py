@@ -122,6 +122,14 @@ def test_the_socket_of_systemd_is_served(folder: Path) -> None:
     assert any(line["message"] == "1 workers: WEB_CONCURRENCY=1" for line in lines)
 
 
+def test_the_queue_of_the_socket_stays_as_long(folder: Path) -> None:
+    with serving(folder) as (_, path, _):
+        get(path)
+        queues = subprocess.run(["ss", "-xlH", f"src = {path}"], capture_output=True, text=True, check=True).stdout
+        most = int(Path("/proc/sys/net/core/somaxconn").read_text())
+        assert queues.split()[3] == str(min(4096, most)), queues
+
+
 def test_the_command_line_of_the_unit_wins(folder: Path) -> None:
     with serving(folder, GUNICORN_CMD_ARGS="--workers=2 --access-logfile=-") as (_, path, log):
         assert get(path) == "http 2"
