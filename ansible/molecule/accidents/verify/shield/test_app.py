@@ -14,6 +14,8 @@ MASTER = "systemctl show --property=MainPID --value 'app@*.service'"
 MEMORY = 256 * 2**20
 HOG = "kept = []\nwhile True:\n kept.append(b'x' * 2**22)"
 """Zeroes alone would be no memory yet."""
+STARTS_WITHIN = 10
+"""Seconds, on a machine that is busy with other tests, too; otherwise about two."""
 WEDGE = "while True:\n pass"
 
 
@@ -45,7 +47,7 @@ def test_a_worker_is_killed(load: Any, host: Any, hold: Any) -> None:
     assert set(held.seen("websocket")) <= {"cut", "open"}
     assert set(held.seen("events")) <= {"cut", "open"}
     assert "open" in held.seen("websocket") + held.seen("events")
-    load.check()
+    load.check(max_gap=STARTS_WITHIN)
 
 
 @pytest.mark.parametrize(
@@ -63,7 +65,7 @@ def test_all_of_it_is_killed(load: Any, host: Any, hold: Any, command: str) -> N
     assert held.seen("events") == {"cut": EACH}
     assert held.seen("GET") == {"200": EACH}
     assert held.seen("POST") == {"502": EACH}
-    load.check()
+    load.check(max_gap=STARTS_WITHIN)
 
 
 def test_it_is_restarted(load: Any, host: Any, hold: Any) -> None:
@@ -73,7 +75,7 @@ def test_it_is_restarted(load: Any, host: Any, hold: Any) -> None:
     assert held.seen("websocket") == {"1012": EACH}
     assert held.seen("events") == {"ended": EACH}
     assert held.seen("GET") == held.seen("POST") == {"200": EACH}
-    load.check(max_gap=10)
+    load.check(max_gap=STARTS_WITHIN)
 
 
 @pytest.fixture
@@ -113,7 +115,7 @@ def test_a_worker_takes_all_the_memory(load: Any, host: Any, hold: Any, ask: Any
     assert held.seen("GET") == {"200": EACH}
     assert set(held.seen("POST")) <= {"200", "502"}
     assert "open" in held.seen("websocket") + held.seen("events")
-    load.check()
+    load.check(max_gap=STARTS_WITHIN)
 
 
 def test_a_worker_hangs(load: Any, host: Any, hold: Any, ask: Any) -> None:
@@ -130,7 +132,7 @@ def test_a_worker_hangs(load: Any, host: Any, hold: Any, ask: Any) -> None:
     assert set(held.seen("POST")) <= {"200", "502"}
     assert set(held.seen("websocket")) <= {"cut", "open"}
     assert "open" in held.seen("websocket") + held.seen("events")
-    load.check()
+    load.check(max_gap=STARTS_WITHIN)
 
 
 def test_a_cutover(load: Any, hold: Any) -> None:
@@ -141,4 +143,4 @@ def test_a_cutover(load: Any, hold: Any) -> None:
     assert held.seen("websocket") == {"1012": EACH}
     assert held.seen("events") == {"ended": EACH}
     assert held.seen("GET") == held.seen("POST") == {"200": EACH}
-    load.check()
+    load.check(max_gap=STARTS_WITHIN)
