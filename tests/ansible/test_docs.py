@@ -60,7 +60,8 @@ def test_each_claim_is_tried(claim: str, tried: str) -> None:
 
 def test_each_accident_is_tried() -> None:
     verify = ANSIBLE / "molecule" / "accidents" / "verify"
-    named = re.findall(r"`(test_\w+)`", (ROOT / "docs" / "nginx.md").read_text())
+    pages = "".join((ROOT / "docs" / page).read_text() for page in ("nginx.md", "crashes.md"))
+    named = re.findall(r"`(test_\w+)`", pages)
     there = set().union(*(defined_in(file) for file in verify.glob("*/test_*.py")))
     assert set(named) == there
 
