@@ -1,0 +1,199 @@
+"""A repository, and GitHub for it: act runs the real workflow files of the repository on this machine."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+ACTIONS = Path(__file__).parent / "actions"
+RUN_SECONDS = 900
+"""A run that takes longer hangs."""
+
+
+def run(*command: str | Path, cwd: Path = ROOT) -> str:
+    """Run a program to its end, and return what it printed.
+
+    Raises:
+        AssertionError: it failed; the text is what it said.
+    """
+    done = subprocess.run(
+        [str(each) for each in command], cwd=cwd, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False
+    )
+    assert done.returncode == 0, f"{command[0]} failed: {done.stdout}{done.stderr}"
+    return done.stdout.strip()
+
+
+class Repository:
+    """A clone of this working tree, changes that no commit has among them, and a person who commits to its main."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        run("git", "clone", "--quiet", "--no-hardlinks", ROOT, folder)
+        self.git("config", "user.name", "Alice")
+        self.git("config", "user.email", "alice@example.com")
+        self.git("checkout", "--quiet", "-B", "main")
+        self.git("remote", "set-url", "origin", "https://github.com/example/shortener.git")
+        changed = run("git", "ls-files", "--modified", "--others", "--exclude-standard", "-z").split("\0")
+        for name in filter(None, changed):
+            if (ROOT / name).exists():
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(ROOT / name, folder / name)
+            else:
+                (folder / name).unlink(missing_ok=True)
+        self._share_tools()
+
+    def _share_tools(self) -> None:
+        """What tools/bootstrap and tools/go-tool have made is used again: a machine that has run once, as this one has."""
+        exclude = self.folder / ".git/info/exclude"
+        exclude.write_text(".venv\n")
+        for name in (".venv", "tools/.venv"):
+            (self.folder / name).symlink_to(ROOT / name)
+        cache = self.folder / ".cache"
+        (cache / "bin").mkdir(parents=True)
+        (cache / "uv").symlink_to(ROOT / ".cache/uv")
+        for file in ("cosign", ".cosign.stamp"):
+            shutil.copy2(ROOT / ".cache/bin" / file, cache / "bin" / file)
+
+    def git(self, *arguments: str) -> str:
+        """Run git in the repository."""
+        return run("git", *arguments, cwd=self.folder)
+
+    def write(self, name: str, text: str) -> None:
+        """Make or replace a file."""
+        (self.folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (self.folder / name).write_text(text)
+
+    def replace(self, name: str, old: str, new: str) -> None:
+        """Edit a file at one place."""
+        text = (self.folder / name).read_text()
+        assert text.count(old) == 1, f"{name} has {old!r} {text.count(old)} times"
+        self.write(name, text.replace(old, new))
+
+    def commit(self, message: str) -> str:
+        """Commit everything, and return the commit."""
+        self.git("add", "--all")
+        self.git("commit", "--quiet", "--message", message)
+        return self.git("rev-parse", "HEAD")
+
+
+@dataclass
+class Run:
+    """A workflow run: what it printed, and how it ended."""
+
+    process: subprocess.Popen[bytes]
+    log: Path
+    began: float = field(default_factory=time.monotonic)
+    seconds: float = 0.0
+
+    @property
+    def entries(self) -> Iterator[dict[str, Any]]:
+        """What act tells, one entry for each line and each command of a step."""
+        for line in self.log.read_text(errors="replace").splitlines():
+            with suppress(ValueError):
+                yield json.loads(line)
+
+    @property
+    def output(self) -> str:
+        """What the steps printed so far, for a person: with the job in front."""
+        return "\n".join(f"[{entry.get('job', '')}] {str(entry.get('msg', '')).rstrip()}" for entry in self.entries)
+
+    @property
+    def summary(self) -> str:
+        """The run's page."""
+        return "".join(entry["content"] for entry in self.entries if entry.get("command") == "summary")
+
+    def wait(self) -> bool:
+        """Wait for its end. Returns whether it is green."""
+        try:
+            green = self.process.wait(RUN_SECONDS) == 0
+        finally:
+            self.kill()
+        self.seconds = time.monotonic() - self.began
+        return green
+
+    def kill(self) -> None:
+        """End it and everything it has started, as when the runner's machine dies."""
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+
+    def steps(self) -> dict[str, float]:
+        """The seconds of each step that was run, by "job: step"."""
+        return {
+            f"{entry['jobID']}: {' '.join(str(entry['step']).split())}": entry["executionTime"] / 1e9
+            for entry in self.entries
+            if "executionTime" in entry and entry.get("stage") == "Main" and entry.get("stepResult") != "skipped"
+        }
+
+
+@dataclass
+class GitHub:
+    """What the settings of a repository hold, and its runs."""
+
+    repository: Repository
+    folder: Path
+    secrets: Mapping[str, str]
+    variables: Mapping[str, str]
+    actor: str = "alice"
+    runs: int = 0
+
+    def push(self, message: str) -> Run:
+        """Commit what has changed and push it to main."""
+        commit = self.repository.commit(message)
+        event = {"ref": "refs/heads/main", "after": commit, "repository": {"private": False}}
+        return self.start("push", "deploy.yml", event)
+
+    def dispatch(self, workflow: str, **inputs: str) -> Run:
+        """Press "Run workflow"."""
+        event = {"ref": "refs/heads/main", "inputs": inputs, "repository": {"private": False}}
+        return self.start("workflow_dispatch", workflow, event)
+
+    def start(self, event: str, workflow: str, payload: Mapping[str, object]) -> Run:
+        """Begin a run."""
+        self.runs += 1
+        folder = self.folder / f"run{self.runs}"
+        folder.mkdir(parents=True)
+        (folder / "event.json").write_text(json.dumps(payload))
+        workflows = self.repository.folder / ".github/workflows"
+        pinned = set(
+            re.findall(r"uses: (actions/([\w-]+)@\w+)", "".join(f.read_text() for f in workflows.glob("*.yml")))
+        )
+        # Ended one by one, and not by act's own environment: a step has what the workflow gives it, and nothing else.
+        environment = {name: os.environ[name] for name in ("HOME", "PATH", "USER", "LANG") if name in os.environ}
+        command = [
+            str(ROOT / ".cache/bin/act"),
+            event,
+            f"--workflows=.github/workflows/{workflow}",
+            "--platform=ubuntu-24.04=-self-hosted",
+            f"--eventpath={folder / 'event.json'}",
+            f"--actor={self.actor}",
+            f"--env=ARTIFACTS={folder / 'artifacts'}",
+            f"--env=GITHUB_RUN_ID={self.runs}",
+            "--defaultbranch=main",
+            "--json",
+            "--container-daemon-socket=-",
+            f"--action-cache-path={self.folder / 'actions'}",
+            *(f"--local-repository={name}={ACTIONS / action}" for name, action in pinned if action != "checkout"),
+            *(f"--secret={name}={value}" for name, value in self.secrets.items()),
+            *(f"--var={name}={value}" for name, value in self.variables.items()),
+        ]
+        with (folder / "log").open("wb") as log:
+            process = subprocess.Popen(
+                command,
+                cwd=self.repository.folder,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        return Run(process, folder / "log")
