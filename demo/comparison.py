@@ -56,6 +56,8 @@ def _watched(deploys: Sequence[Deploy]) -> str:
 
 
 def _megabytes(count: float) -> str:
+    if count < 1e5:
+        return f"{count / 1e3:.1f} kB"
     return f"{count / 1e6:.2f} MB" if count < 1e7 else f"{count / 1e6:.0f} MB"
 
 

@@ -91,13 +91,13 @@ class Textbook:
         """Replace the running version. A bad one is undone once somebody has seen it."""
         deploy = Deploy(name, what, time.time(), 0.0, kind="bad" if bad else "good", release=image, before=self._image)
         old = self._image
-        self._replace(deploy, image, migrate=migrate)
+        self._replace(deploy, image, PATIENCE_SECONDS if bad else START_SECONDS, migrate=migrate)
         if bad:
-            at = time.time()
-            time.sleep(max(0.0, deploy.began + PATIENCE_SECONDS - at))
+            at, started = time.time(), deploy.phases[-1].at
+            time.sleep(max(0.0, started + PATIENCE_SECONDS - at))
             deploy.phases.append(Phase("somebody looks", at, time.time() - at))
             deploy.cause = f"seen by somebody after {PATIENCE_SECONDS} s, and undone"
-            self._replace(deploy, old, migrate=False)
+            self._replace(deploy, old, START_SECONDS, migrate=False)
         deploy.live = not bad
         deploy.live_at = None if bad else deploy.phases[-1].end
         deploy.ended = time.time()
@@ -116,12 +116,12 @@ class Textbook:
         said = run("docker", "exec", NGINX, "grep", "--no-filename", "^Pss:", *files)
         return sum(int(line.split()[1]) for line in said.splitlines()) / 1024
 
-    def _replace(self, deploy: Deploy, image: str, *, migrate: bool) -> None:
+    def _replace(self, deploy: Deploy, image: str, patience: float, *, migrate: bool) -> None:
         if migrate and self._app.release_command:
             self._phase(deploy, "migrate", lambda: self._migrate(image))
         self._phase(deploy, "docker rm -f", lambda: run("docker", "rm", "--force", APP))
         self._phase(deploy, "docker run", lambda: self._run(image))
-        self._phase(deploy, "nobody serves", lambda: self._wait(PATIENCE_SECONDS))
+        self._phase(deploy, "nobody serves", lambda: self._wait(patience))
 
     @staticmethod
     def _phase(deploy: Deploy, name: str, step: Callable[[], object]) -> None:
