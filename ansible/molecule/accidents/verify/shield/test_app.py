@@ -25,9 +25,13 @@ def attempt(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-def strike(host: Any, load: Any, command: str) -> None:
-    """Kill something of the app, and let the load go on for long enough to have its requests counted."""
-    said = host.check_output(f"date +%s.%N; {command}; date +%s.%N").split()
+def strike(host: Any, load: Any, command: str, dying: set[str]) -> None:
+    """Kill something of the app, and let the load go on for long enough to have its requests counted.
+
+    Processes that are dying may take requests until they are gone.
+    """
+    gone = f"for process in {' '.join(dying)}; do while kill -0 $process 2>/dev/null; do sleep 0.01; done; done"
+    said = host.check_output(f"date +%s.%N; {command}; {gone}; date +%s.%N").split()
     load.deaths.append((float(said[0]), float(said[-1])))
     time.sleep(3)
 
@@ -39,7 +43,7 @@ def workers(host: Any) -> set[str]:
 
 def test_a_worker_is_killed(load: Any, host: Any, hold: Any) -> None:
     held, before = hold(seconds=8), workers(host)
-    strike(host, load, f"kill -KILL {min(before)}")
+    strike(host, load, f"kill -KILL {min(before)}", {min(before)})
     assert len(workers(host) - before) == 1, "another took its place"
     assert held.seen("GET") == {"200": EACH}, "asked of another worker"
     assert set(held.seen("POST")) <= {"200", "502"}
@@ -60,7 +64,7 @@ def test_a_worker_is_killed(load: Any, host: Any, hold: Any) -> None:
 def test_all_of_it_is_killed(load: Any, host: Any, hold: Any, command: str) -> None:
     """The server's master takes its workers with it: systemd ends them, and starts it anew."""
     held = hold(seconds=10)
-    strike(host, load, command)
+    strike(host, load, command, workers(host))
     assert held.seen("websocket") == {"cut": EACH}
     assert held.seen("events") == {"cut": EACH}
     assert held.seen("GET") == {"200": EACH}
