@@ -17,6 +17,8 @@ import yaml
 from tests.github.conftest import ROOT, Fake
 from tools.github_setup.forge import find_repository
 
+pytestmark = pytest.mark.slow  # together: a dozen programs start for each
+
 HOST_KEYS = "ssh-ed25519 AAAAhost root@www1\necdsa-sha2-nistp256 AAAAother root@www1"
 KNOWN_HOSTS = "192.0.2.1 ssh-ed25519 AAAAhost\n192.0.2.1 ecdsa-sha2-nistp256 AAAAother\n"
 KNOWN_HOSTS += "[192.0.2.2]:2222 ssh-ed25519 AAAAhost\n[192.0.2.2]:2222 ecdsa-sha2-nistp256 AAAAother"
@@ -193,6 +195,12 @@ def test_an_environment_that_is_there_keeps_its_rules(checkout: Checkout) -> Non
     assert "stays as it is" in done.stdout
     assert checkout.state["environments"]["production"] == own
     assert checkout.state["variable"]["repository"]["SLIPWAY_PRODUCTION"] == "reviewers"
+
+
+def test_a_production_that_waits_for_nobody_stays_so(checkout: Checkout) -> None:
+    checkout.plan("pro", variable={"repository": {"SLIPWAY_PRODUCTION": "automatic"}})
+    assert "by hand" not in checkout.github().stdout
+    assert checkout.state["variable"]["repository"]["SLIPWAY_PRODUCTION"] == "automatic"
 
 
 def test_without_gh_it_says_what_to_paste_and_where(checkout: Checkout) -> None:
