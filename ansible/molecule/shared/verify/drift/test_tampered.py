@@ -12,7 +12,7 @@ BY_HAND = {
 
 def test_what_was_changed_by_hand_is_named(host: Any, deployer: Any) -> None:
     content, mode = BY_HAND["changed"]
-    host.check_output(f"touch {' '.join(BY_HAND['added'])} && echo '# by hand' >>{content} && chmod 0600 {mode}")
+    host.check_output(f"touch {' '.join(BY_HAND['added'])} && echo '# by hand' >>{content} && chmod 0664 {mode}")
     host.check_output(f"rm {' '.join(BY_HAND['removed'])}")
     # The same content and mode at another time is no difference.
     host.check_output("touch /etc/slipway/config.json /usr/local/bin/slipway")
