@@ -13,6 +13,9 @@ endif
 HTTP_PORT ?= 8080
 # Where `make dev` serves.
 DEV_PORT ?= 8000
+# What `make up` keeps its data in: nothing for the embedded database, `postgres` for PostgreSQL and Valkey.
+DATA ?=
+comma := ,
 # More arguments for ansible-playbook: make deploy ARGS='-e release_image=...'
 ARGS ?=
 
@@ -27,7 +30,8 @@ help: ## List the verbs
 .PHONY: up
 up: override ENV = local
 up: bootstrap ## Make a local host (a systemd container), provision it, deploy the app to it
-	@tools/run tools/host up local --http $(HTTP_PORT)
+	@case '$(DATA)' in ''|postgres) ;; *) echo "error: DATA=$(DATA): there is DATA=postgres, or none for the embedded database" >&2; exit 2 ;; esac
+	@tools/run tools/host up local --http $(HTTP_PORT) $(if $(DATA),--groups app$(comma)data)
 	@$(playbook) site.yml $(ARGS)
 	@tools/run tools/next-steps http://127.0.0.1:$(HTTP_PORT)
 

@@ -36,11 +36,11 @@ class Site:
         for role in ("app", "release"):
             values |= yaml.safe_load((ROLES / role / "defaults/main.yml").read_text())
         values["app_probe_host"] = None
-        # The two defaults that refer to other variables; Ansible is not here to do it.
-        values["app_egress"] = None
+        # The defaults that refer to other variables; Ansible is not here to do it.
+        values |= {"app_database": "embedded", "app_egress": None, "app_egress_networks": []}
         for item in given:
             values |= _file(Path(item[1:]), values) if item.startswith("@") else _assignment(item, values)
-        values["app_egress"] = values["app_egress"] or ("none" if values["app_database"] == "embedded" else "internet")
+        values["app_egress"] = values["app_egress"] or ("internet" if values["app_database"] == "external" else "none")
         values["app_probe_host"] = values["app_probe_host"] or values["nginx_server_names"][0]
         return cls(values)
 

@@ -1,0 +1,119 @@
+"""What the role `data` refuses before a host is touched, and what it derives. Its checks run here, on no host at all."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.ansible.conftest import ANSIBLE
+
+# Each runs ansible-playbook once, which takes a second or two.
+pytestmark = pytest.mark.slow
+
+HERE: dict[str, Any] = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
+PASSWORDS = {f"data_{name}_password": "x" * 20 for name in ("app", "migrate", "broker")}
+REMOTE: dict[str, Any] = PASSWORDS | {"data_address": "10.0.0.5"}
+
+PLAY = [
+    {
+        "name": "Check",
+        "hosts": "all",
+        "gather_facts": False,
+        "tasks": [
+            {"name": "Check", "ansible.builtin.import_role": {"name": "data", "tasks_from": "preflight"}},
+            {"name": "Show", "ansible.builtin.debug": {"msg": "web={{ __data_connections }} sum={{ __data_sum }}"}},
+        ],
+    }
+]
+
+
+def check(folder: Path, app: list[str], data: list[str], values: dict[str, Any]) -> tuple[int, str]:
+    """Run the checks; return their status and all of their output as one line."""
+    groups = {"app": app, "data": data}
+    inventory = {name: {"hosts": dict.fromkeys(hosts, HERE)} for name, hosts in groups.items()}
+    given = {"app_workers": 4, "app_workload": "io"} | values
+    (folder / "hosts.yml").write_text(yaml.safe_dump(inventory | {"all": {"vars": given}}))
+    (folder / "play.yml").write_text(json.dumps(PLAY))
+    command = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", str(folder / "hosts.yml")]
+    environment = os.environ | {"ANSIBLE_CONFIG": str(ANSIBLE / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"}
+    done = subprocess.run(
+        [*command, str(folder / "play.yml")],
+        cwd=ANSIBLE,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    return done.returncode, " ".join((done.stdout + done.stderr).split())
+
+
+@pytest.mark.parametrize(
+    ("app", "values", "expected"),
+    [
+        # (100 - 10) / 2 releases
+        (["www1"], {}, "web=45 sum=100"),
+        # (100 - 10) / (2 releases x 3 hosts)
+        (["www1", "www2", "www3"], REMOTE, "web=15 sum=100"),
+        (["www1"], {"data_pool_size": 5, "data_task_connections": 5}, "web=20 sum=60"),
+    ],
+)
+def test_pools_that_fit(tmp_path: Path, app: list[str], values: dict[str, Any], expected: str) -> None:
+    status, output = check(tmp_path, app, app if len(app) == 1 else ["db1"], values)
+    assert not status, output
+    assert expected in output
+
+
+@pytest.mark.parametrize(
+    ("app", "values", "expected"),
+    [
+        (
+            ["www1"],
+            {"data_pool_size": 12},
+            "2 releases (during a deploy) x 1 hosts x (4 workers x 12 connections + 0 of tasks) + 10 in reserve = 106, "
+            "and data_max_connections is 100. Raise data_max_connections to 106, lower data_pool_size to 11.",
+        ),
+        (
+            ["www1", "www2", "www3"],
+            REMOTE | {"data_pool_size": 5, "data_task_connections": 2},
+            "x 3 hosts x (4 workers x 5 connections + 2 of tasks) + 10 in reserve = 142, and data_max_connections is 100. "
+            "Raise data_max_connections to 142, lower data_pool_size to 3.",
+        ),
+        (
+            ["www1"],
+            {"app_workers": 48},
+            "(48 workers x 1 connections + 0 of tasks) + 10 in reserve = 106, and data_max_connections is 100. "
+            "Raise data_max_connections to 106, or run fewer workers (app_workers).",
+        ),
+    ],
+)
+def test_pools_that_do_not_fit(tmp_path: Path, app: list[str], values: dict[str, Any], expected: str) -> None:
+    status, output = check(tmp_path, app, app if len(app) == 1 else ["db1"], values)
+    assert status
+    assert expected in output
+
+
+@pytest.mark.parametrize(
+    ("data", "values", "expected"),
+    [
+        (["www1", "db1"], {}, "The group `data` has 2 hosts (db1, www1), and the data are in one place"),
+        (["db1"], PASSWORDS, "data_address is ``, and www1 must reach the data host there"),
+        (["db1"], REMOTE | {"data_address": "203.0.113.7"}, "data_address is `203.0.113.7`"),
+        (["db1"], REMOTE | {"data_address": "10.0.0.5, 0.0.0.0"}, "data_address is `10.0.0.5, 0.0.0.0`"),
+        (
+            ["db1"],
+            REMOTE | {"data_migrate_password": "short", "data_broker_password": ""},
+            "data_migrate_password, data_broker_password: must have 20 letters and digits or more, since www1 is not the "
+            "data host. Make each by `openssl rand -hex 24`",
+        ),
+    ],
+)
+def test_a_data_host_that_cannot_be(tmp_path: Path, data: list[str], values: dict[str, Any], expected: str) -> None:
+    status, output = check(tmp_path, ["www1"], data, values)
+    assert status
+    assert expected in output
