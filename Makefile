@@ -71,6 +71,10 @@ test-all: bootstrap ## Those, and the whole catalogue of failures (about two hou
 test-fast: bootstrap ## The inner loop: lint, types and unit tests, under a minute
 	@tools/run tools/check fast
 
+.PHONY: test-pipeline
+test-pipeline: bootstrap ## The workflows, run for real: a push, a bad one, a rollback, a run that dies
+	@tools/run tools/check pipeline
+
 .PHONY: lint
 lint: bootstrap ## What reads the files: linters and types
 	@tools/run tools/check lint

@@ -49,19 +49,6 @@ class Repository:
                 shutil.copy2(ROOT / name, folder / name)
             else:
                 (folder / name).unlink(missing_ok=True)
-        self._share_tools()
-
-    def _share_tools(self) -> None:
-        """What tools/bootstrap and tools/go-tool have made is used again: a machine that has run once, as this one has."""
-        exclude = self.folder / ".git/info/exclude"
-        exclude.write_text(".venv\n")
-        for name in (".venv", "tools/.venv"):
-            (self.folder / name).symlink_to(ROOT / name)
-        cache = self.folder / ".cache"
-        (cache / "bin").mkdir(parents=True)
-        (cache / "uv").symlink_to(ROOT / ".cache/uv")
-        for file in ("cosign", ".cosign.stamp"):
-            shutil.copy2(ROOT / ".cache/bin" / file, cache / "bin" / file)
 
     def git(self, *arguments: str) -> str:
         """Run git in the repository."""
@@ -176,13 +163,16 @@ class GitHub:
             "--platform=ubuntu-24.04=-self-hosted",
             f"--eventpath={folder / 'event.json'}",
             f"--actor={self.actor}",
+            "--no-skip-checkout",
             f"--env=ARTIFACTS={folder / 'artifacts'}",
+            f"--env=REPOSITORY={self.repository.folder}",
+            f"--env=SLIPWAY={ROOT}",
             f"--env=GITHUB_RUN_ID={self.runs}",
             "--defaultbranch=main",
             "--json",
             "--container-daemon-socket=-",
             f"--action-cache-path={self.folder / 'actions'}",
-            *(f"--local-repository={name}={ACTIONS / action}" for name, action in pinned if action != "checkout"),
+            *(f"--local-repository={name}={ACTIONS / action}" for name, action in pinned),
             *(f"--secret={name}={value}" for name, value in self.secrets.items()),
             *(f"--var={name}={value}" for name, value in self.variables.items()),
         ]

@@ -1,16 +1,176 @@
-"""The story of a repository: its real workflows, run by act, against a real registry and real hosts."""
+"""The story of a repository: its real workflows, run by act, against a real registry and real hosts, in this order."""
+
+import json
+import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
 
 from tests.pipeline.conftest import Environment
-from tests.pipeline.github import GitHub
+from tests.pipeline.github import ROOT, GitHub, Run, run
+
+RATE = 50
+"""Requests a second during the runs: enough for the watch to judge."""
+CAUSE = "broken on purpose"
+BROKEN = f'''
+
+if os.environ.get("ENVIRONMENT") == "production":
+    raise RuntimeError("{CAUSE}\\n::error::said by the app")
+'''
+"""At the end of a module of the app: what CI and staging cannot see."""
+FIXED = "\nIS_FIXED = True\n"
 
 
-def test_what_is_pushed_is_live(github: GitHub, environments: dict[str, Environment]) -> None:
-    repository = github.repository
+@contextmanager
+def no_failed_request(environment: Environment, folder: Path) -> Iterator[None]:
+    """Load while the block runs, none of which may fail."""
+    tool = ROOT / "tests/load/load"
+    place = ("--directory", folder)
+    run(tool, "start", "load", *place, "--url", environment.url, "--rate", str(RATE))
+    ended = False
+    try:
+        yield
+        ended = True
+    finally:
+        limits = ("--min-rate", str(RATE * 0.6)) if ended else ("--min-rate", "0", "--max-failures", "1000000")
+        summary = run(tool, "stop", "load", *place, *limits)
+    print(f"load on {environment.name}: {' '.join(summary.split())}")
+
+
+def show(title: str, finished: Run) -> None:
+    """Print what took how long: with -s, and in the log of `make test-pipeline`."""
+    print(f"\n{title}: {finished.seconds:.0f} s from the push to its end")
+    for step, seconds in finished.steps().items():
+        if seconds >= 0.5:
+            print(f"  {seconds:6.1f} s  {step}")
+
+
+def image_of(environment: Environment) -> str:
+    """What an environment runs, by digest."""
+    return str(environment.status()["image_name"])
+
+
+def test_a_push_is_live_everywhere_and_no_request_failed(
+    github: GitHub, environments: dict[str, Environment], tmp_path: Path
+) -> None:
+    repository, production = github.repository, environments["production"]
+    before = production.version()
     repository.write("app/pushed.py", '"""Something new."""\n')
-    run = github.push("Something new")
-    green = run.wait()
-    print(run.summary, run.steps(), run.seconds)
-    assert green, run.output
+    with no_failed_request(production, tmp_path):
+        pushed = github.push("Something new")
+        green = pushed.wait()
+    show("a code-only change", pushed)
+    assert green, pushed.output
     commit = repository.git("rev-parse", "HEAD")
+    assert before["commit"] != commit
     for environment in environments.values():
         assert environment.version()["commit"] == commit
+        assert image_of(environment).startswith(f"{github.variables['SLIPWAY_REGISTRY']}@sha256:")
+    # The image that was tested is the one that runs: known by its id on the host, by its digest in the registry.
+    tested = re.findall(r"::set-output:: id=(sha256:\w+)", pushed.output)
+    assert {environment.status()["image"] for environment in environments.values()} == set(tested)
+    status = production.status()
+    assert status["by"] == "alice by https://github.com/example/shortener/actions/runs/1"
+    page = pushed.summary
+    for told in (
+        status["live"],
+        image_of(production),
+        "| migrate",
+        "failed requests: 0 of",
+        "to go back",
+        "smoke test",
+    ):
+        assert told in page, page
+
+
+def test_what_breaks_in_production_is_red_and_the_old_one_serves(
+    github: GitHub, environments: dict[str, Environment], tmp_path: Path
+) -> None:
+    production = environments["production"]
+    before = production.version()
+    health = github.repository.folder / "app/health.py"
+    health.write_text(health.read_text() + BROKEN)
+    with no_failed_request(production, tmp_path):
+        pushed = github.push("Breaks where ENVIRONMENT is production")
+        green = pushed.wait()
+    show("a change that breaks production", pushed)
+    assert not green
+    assert production.version()["release"] == before["release"]
+    assert environments["staging"].version()["commit"] == github.repository.git("rev-parse", "HEAD")
+    assert f"RuntimeError: {CAUSE}" in pushed.summary, pushed.output
+    assert f"`{before['release']}` stays live" in pushed.summary
+    # What the app prints is no command to the workflow.
+    assert "said by the app" in pushed.output
+    assert not [entry for entry in pushed.entries if entry.get("command") == "error"]
+
+
+def test_rollback_by_the_workflow(github: GitHub, environments: dict[str, Environment], tmp_path: Path) -> None:
+    production = environments["production"]
+    target = production.status()["rollback_target"]
+    with no_failed_request(production, tmp_path):
+        rollback = github.dispatch("rollback.yml", environment="production", release="")
+        green = rollback.wait()
+    show("a rollback", rollback)
+    assert green, rollback.output
+    assert production.version()["release"] == target
+    assert f"`{target}` is live" in rollback.summary
+
+
+def test_only_what_staging_runs_goes_to_production_by_hand(
+    github: GitHub, environments: dict[str, Environment]
+) -> None:
+    before = environments["production"].version()["release"]
+    older = environments["production"].status()["image_name"]
+    by_hand = github.dispatch("deploy.yml", image=f"{github.variables['SLIPWAY_REGISTRY']}@sha256:{'0' * 64}")
+    assert not by_hand.wait()
+    assert "is not signed by the key of this repository" in by_hand.output
+    assert image_of(environments["staging"]) != older
+    assert environments["production"].version()["release"] == before
+
+
+def test_a_run_that_dies_is_told_by_the_next_one_which_is_green(
+    github: GitHub, environments: dict[str, Environment], tmp_path: Path
+) -> None:
+    production = environments["production"]
+    health = github.repository.folder / "app/health.py"
+    health.write_text(health.read_text().replace(BROKEN, FIXED))
+    with no_failed_request(production, tmp_path):
+        pushed = github.push("Repairs it")
+        while pushed.process.poll() is None and production.status()["state"] != "deploying":
+            time.sleep(0.1)
+        assert pushed.process.poll() is None, pushed.output
+        pushed.kill()
+        by_hand = github.dispatch("deploy.yml", image=image_of(environments["staging"]))
+        green = by_hand.wait()
+    show("production by hand, after a run that died", by_hand)
+    assert green, by_hand.output
+    assert production.version()["commit"] == github.repository.git("rev-parse", "HEAD")
+    assert re.search(
+        rf"before, on {production.host}: .* by alice by https://\S+/runs/{github.runs - 1} ", by_hand.summary
+    )
+
+
+def test_a_person_deploys_from_a_laptop_by_digest(
+    github: GitHub, environments: dict[str, Environment], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    staging = environments["staging"]
+    image, host = image_of(staging), ROOT / f".cache/hosts/{staging.host}"
+    variables = {
+        "ansible_ssh_private_key_file": f"{host}/deploy_ed25519",
+        "ansible_ssh_common_args": f"-o UserKnownHostsFile={host}/known_hosts -o StrictHostKeyChecking=yes",
+        "release_image": image,
+    }
+    folder = github.repository.folder / "ansible"
+    # Another setting, so that it is another release.
+    settings = folder / "inventories/staging/settings.env"
+    settings.write_text(settings.read_text() + "SERIAL=2\n")
+    monkeypatch.setenv("USER", "bob")
+    monkeypatch.delenv("GITHUB_ACTOR", raising=False)
+    command = ["ansible-playbook", "--inventory", "inventories/staging", "-e", json.dumps(variables), "deploy.yml"]
+    run(ROOT / "tools/run", *command, cwd=folder)
+    status = staging.status()
+    assert status["image_name"] == image
+    assert status["by"].startswith("bob@")

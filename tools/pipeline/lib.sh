@@ -76,15 +76,13 @@ connection() {
     connect=(--extra-vars "ansible_ssh_private_key_file=$private/key" --extra-vars "ansible_ssh_common_args='$options'")
 }
 
-# who: named in the hosts' audit. Ansible's own default, the person's login, on a laptop.
-who() {
-    by=()
+# playbook ENVIRONMENT ARGUMENT...: the hosts' audit names who runs the workflow, and the run; on a laptop, the person's login.
+playbook() {
+    local by=()
     [[ ${GITHUB_ACTIONS:-} != true ]] ||
         by=(--extra-vars "release_deployed_by='$GITHUB_ACTOR by $GITHUB_SERVER_URL/$GITHUB_REPOSITORY/actions/runs/$GITHUB_RUN_ID'")
+    (cd "$root/ansible" && ANSIBLE_NOCOLOR=1 ansible-playbook --inventory "inventories/$1" "${connect[@]}" "${by[@]}" "${@:2}")
 }
-
-# playbook ENVIRONMENT ARGUMENT...
-playbook() { (cd "$root/ansible" && ANSIBLE_NOCOLOR=1 ansible-playbook --inventory "inventories/$1" "${connect[@]}" "${@:2}"); }
 
 # statuses ENVIRONMENT FOLDER: what each host says of itself, one file of JSON a host.
 statuses() {
