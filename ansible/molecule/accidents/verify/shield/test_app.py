@@ -63,7 +63,7 @@ def test_a_worker_is_killed(load: Any, host: Any, hold: Any) -> None:
 )
 def test_all_of_it_is_killed(load: Any, host: Any, hold: Any, command: str) -> None:
     """The server's master takes its workers with it: systemd ends them, and starts it anew."""
-    held = hold(seconds=10)
+    held = hold(seconds=10, slow=8)
     strike(host, load, command, workers(host))
     assert held.seen("websocket") == {"cut": EACH}
     assert held.seen("events") == {"cut": EACH}
