@@ -1,6 +1,7 @@
 """A deploy or a rollback by its playbook, and what the host's records say of it."""
 
 import json
+import re
 import shlex
 import time
 from collections.abc import Sequence
@@ -65,7 +66,7 @@ class DemoHost(Host):
             self.run_playbook("deploy.yml", release_image=image)
         except BenchError as failed:
             error = failed
-        deploy.ended, deploy.bytes = time.time(), self.received_over_ssh() - sent
+        deploy.ended, deploy.bytes = time.time(), added(sent, self.received_over_ssh())
         self.settle()
         status = self.status()
         newest = status["releases"][0]
@@ -87,10 +88,9 @@ class DemoHost(Host):
         record = next(each for each in status["releases"] if each["release"] == status["live"])
         return recorded(deploy, record, status["history"][-1])
 
-    def received_over_ssh(self) -> int:
-        """Bytes that came in over the SSH connections that are open, which Ansible keeps for a minute."""
-        said = self.shell("ss --tcp --info --no-header state established '( sport = :22 )'")
-        return sum(int(word.partition(":")[2]) for word in said.split() if word.startswith("bytes_received:"))
+    def received_over_ssh(self) -> dict[str, int]:
+        """Bytes that came in so far over each SSH connection that is open, which Ansible keeps for a minute."""
+        return received(self.shell("ss --tcp --info --no-header state established '( sport = :22 )'"))
 
     def access_log(self, since: float) -> str:
         """The lines of nginx's log about requests that ended since then (epoch seconds)."""
@@ -120,6 +120,18 @@ def recorded(deploy: Deploy, record: dict[str, Any], audit: dict[str, Any]) -> D
         phases.append(Phase("take back", phases[-1].end, max(0.0, end - phases[-1].end)))
     deploy.phases = phases
     return deploy
+
+
+def received(said: str) -> dict[str, int]:
+    """What `ss --info` says: bytes received, by the other end of the connection."""
+    lines = said.splitlines()
+    counts = (re.search(r"bytes_received:([0-9]+)", line) for line in lines[1::2])
+    return {line.split()[3]: int(count[1]) if count else 0 for line, count in zip(lines[::2], counts, strict=True)}
+
+
+def added(before: dict[str, int], after: dict[str, int]) -> int:
+    """Bytes that came in between; a connection that was closed meanwhile adds none."""
+    return sum(count - before.get(end, 0) for end, count in after.items())
 
 
 def seconds(moment: str) -> float:

@@ -16,7 +16,7 @@ from demo import asked, variants
 from demo.asked import Asked
 from demo.asking import ask
 from demo.comparison import Way, comparison, in_words
-from demo.deploying import DemoHost, names
+from demo.deploying import DemoHost, added, names
 from demo.folders import new_folder, write_run
 from demo.layers import transfer
 from demo.load import describe, load
@@ -82,7 +82,7 @@ class Trial:
 
     def _slipway(self) -> Measured:
         host = self._host()
-        first_bytes = host.received_over_ssh()
+        first_bytes = added({}, host.received_over_ssh())
         release = host.status()["releases"][0]
         ready = sum(phase["seconds"] for phase in release["phases"] if phase["name"] in {"start", "probe"})
         variants.build_crashing(self._images, math.ceil(ready + CRASH_SECONDS))

@@ -6,7 +6,7 @@ import pytest
 
 from bench.host import BenchError
 from demo.__main__ import in_words, returning, run_demo
-from demo.deploying import DemoHost, recorded
+from demo.deploying import DemoHost, added, received, recorded
 from demo.report.outcomes import Outcome
 from demo.report.record import Deploy
 from tests.demo.conftest import BAD, BEGIN, GOOD, OLD, deploys
@@ -79,3 +79,10 @@ def test_what_the_host_wrote_down_becomes_phases() -> None:
         ("take back", 6.0, 3.0),
     ]
     assert (deploy.live, deploy.live_at, deploy.cause) == (False, None, "watch-canary: it fails more often")
+
+
+def test_bytes_are_counted_by_connection_and_a_closed_one_takes_none_away() -> None:
+    said = "0 0 172.17.0.5:ssh 172.17.0.1:45040\n\t cubic bytes_sent:1 bytes_received:3776 segs_out:18\n0 0 172.17.0.5:ssh 172.17.0.1:45042\n\t cubic segs_out:1\n"
+    before = received(said) | {"172.17.0.1:40000": 5_000_000}
+    assert before == {"172.17.0.1:45040": 3776, "172.17.0.1:45042": 0, "172.17.0.1:40000": 5_000_000}
+    assert added(before, {"172.17.0.1:45040": 4000, "172.17.0.1:45050": 300_000}) == 300_224
