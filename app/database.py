@@ -9,10 +9,11 @@ from contextlib import asynccontextmanager
 from typing import Annotated, cast
 
 from fastapi import Depends, Request
+from pydantic import BaseModel
 from sqlalchemy import Connection, event, inspect, text
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, create_async_engine
-from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
 from app.settings import Settings
 
@@ -21,6 +22,14 @@ LOCK_TIMEOUT = 20
 
 READERS = 4
 """SQLite connections for reading in one worker; each is a thread."""
+
+
+class Pool(BaseModel):
+    """How many connections one worker may keep, how many are lent at this moment, and how many are beyond the first."""
+
+    size: int
+    checked_out: int
+    overflow: int
 
 
 class Database:
@@ -69,6 +78,12 @@ class Database:
         """
         async with self.reader.connect() as connection:
             return await _revision(connection)
+
+    def use(self) -> Pool:
+        """Tell the use of this worker's connections, for reading where those for writing are others."""
+        pool = cast(QueuePool, self.reader.pool)
+        # SQLAlchemy counts what is beyond the size from -size, which is no connection at all.
+        return Pool(size=pool.size(), checked_out=pool.checkedout(), overflow=max(0, pool.overflow()))
 
     async def close(self) -> None:
         """Close every connection. On SQLite the last process to close also folds the write-ahead log into the file."""

@@ -8,7 +8,7 @@ from pydantic import BaseModel
 from sqlalchemy.exc import SQLAlchemyError
 
 from app import schema
-from app.database import WorkerDatabase
+from app.database import Pool, WorkerDatabase
 from app.problems import documented, problem
 from app.settings import Settings
 
@@ -19,6 +19,12 @@ class Health(BaseModel):
     """A service that is well."""
 
     status: str = "ok"
+
+
+class Ready(Health):
+    """A service that can serve, and how busy the database connections of the worker that answered are."""
+
+    pool: Pool
 
 
 class Version(BaseModel):
@@ -37,9 +43,12 @@ async def livez() -> Health:
     return Health()
 
 
-@router.get("/readyz", response_model=Health, responses=documented(503))
-async def readyz(database: WorkerDatabase) -> Health | Response:
-    """Answer 200 if requests can be served: the database answers, and has this release's tables."""
+@router.get("/readyz", response_model=Ready, responses=documented(503))
+async def readyz(database: WorkerDatabase) -> Ready | Response:
+    """Answer 200 if requests can be served: the database answers, and has this release's tables.
+
+    The broker is not asked. Links are made and followed without it, and a task waits in the database until it is back.
+    """
     try:
         revision = await database.revision()
     except (SQLAlchemyError, OSError) as error:
@@ -48,7 +57,7 @@ async def readyz(database: WorkerDatabase) -> Health | Response:
     if schema.behind(revision):
         at = f"at migration {revision}" if revision else "empty"
         return problem(503, f"The database is {at}, this release needs {schema.HEAD}: run `python -m app.migrate`.")
-    return Health()
+    return Ready(pool=database.use())
 
 
 @router.get("/version")

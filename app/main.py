@@ -9,8 +9,9 @@ from typing import TypedDict
 
 from fastapi import FastAPI
 
-from app import health, links, problems, request_id, schema, streams
+from app import days, health, links, problems, qr, request_id, schema, streams
 from app.database import Database
+from app.queue import Queue
 from app.settings import Settings
 from app.shutdown import Shutdown
 
@@ -20,6 +21,7 @@ class State(TypedDict):
 
     settings: Settings
     database: Database
+    queue: Queue
     shutdown: Shutdown
 
 
@@ -35,7 +37,7 @@ async def lifespan(_: FastAPI) -> AsyncIterator[State]:
         if settings.embedded and schema.behind(await database.revision()):
             await _migrate()
         with shutdown.watching():
-            yield {"settings": settings, "database": database, "shutdown": shutdown}
+            yield {"settings": settings, "database": database, "queue": Queue(settings), "shutdown": shutdown}
     finally:
         await database.close()
 
@@ -54,7 +56,7 @@ def create_app() -> FastAPI:
     app = FastAPI(title="Links", version="1", lifespan=lifespan, redirect_slashes=False)
     app.add_middleware(request_id.RequestIdMiddleware)
     problems.install(app)
-    for module in (health, streams, links):
+    for module in (health, streams, links, qr, days):
         app.include_router(module.router)
     return app
 

@@ -23,6 +23,16 @@ class Settings(BaseSettings):
     database_connections: Annotated[int, Field(ge=1, le=1000)] = 20
     """Most connections that this release opens to Postgres, over all its workers. During a cutover two releases run."""
 
+    broker_url: SecretStr | None = None
+    """Valkey or Redis, which holds the tasks for `worker`: `redis://user:password@host/0`, or `redis+socket:///path`.
+    Without it there is no queue, and what needs one answers 503."""
+
+    task_seconds: Annotated[int, Field(ge=1, le=3600)] = 30
+    """Longest that a task may take. How long the broker waits for a lost one follows from it (see `app.worker`)."""
+
+    task_processes: Annotated[int, Field(ge=0, le=256)] = 0
+    """Tasks that one `worker` runs at a time, each in a process and with a connection of its own; 0: one per CPU."""
+
     state_directory: Path = Path("var")
     """The only folder, besides /tmp, that the app may write to."""
 
@@ -51,6 +61,18 @@ class Settings(BaseSettings):
         if not separator or scheme not in {"postgres", "postgresql", "postgresql+asyncpg"}:
             raise ValueError("must start with postgresql:// (leave it unset for the embedded SQLite)")
         return SecretStr(f"postgresql+asyncpg://{rest}")
+
+    @field_validator("broker_url")
+    @classmethod
+    def _redis(cls, url: SecretStr | None) -> SecretStr | None:
+        """Let Valkey's own spelling mean the driver, which knows Redis's only: they speak the same."""
+        if url is None or not (value := url.get_secret_value().strip()):
+            return None
+        scheme, separator, rest = value.partition("://")
+        scheme = scheme.replace("valkey", "redis")
+        if not separator or scheme not in {"redis", "rediss", "redis+socket"}:
+            raise ValueError("must start with redis://, rediss:// or redis+socket:// (leave it unset for no queue)")
+        return SecretStr(f"{scheme}://{rest}")
 
     @field_validator("state_directory", mode="before")
     @classmethod

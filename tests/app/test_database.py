@@ -16,7 +16,7 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 
 from app import links, schema
-from app.database import Database
+from app.database import READERS, Database, Pool
 from app.models import Link
 from app.settings import Settings
 from tests.app.service import ROOT, migrate, running
@@ -72,6 +72,25 @@ def test_readyz_names_the_cause(state: Path) -> None:
         database.commit()
         database.close()
         assert httpx.get(f"{service.url}/readyz").status_code == 200, "a newer release's schema is no reason to stop"
+
+
+def test_readyz_tells_the_use_of_the_pool(state: Path) -> None:
+    with running(state) as service:
+        assert httpx.get(f"{service.url}/readyz").json() == {
+            "status": "ok",
+            "pool": {"size": READERS, "checked_out": 0, "overflow": 0},
+        }
+
+    async def lent() -> Pool:
+        database = Database(Settings(state_directory=state))
+        async with database.read() as one, database.read() as two:
+            await one.scalar(select(func.count()).select_from(Link))
+            await two.scalar(select(func.count()).select_from(Link))
+            use = database.use()
+        await database.close()
+        return use
+
+    assert asyncio.run(lent()) == Pool(size=READERS, checked_out=2, overflow=0)
 
 
 def test_a_database_that_is_away_is_said_so(state: Path) -> None:

@@ -39,3 +39,23 @@ def test_connections_are_divided_among_the_workers() -> None:
 def test_the_first_of_several_state_directories_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STATE_DIRECTORY", "/var/lib/app:/var/lib/other")
     assert Settings.load().state_directory == Path("/var/lib/app")
+
+
+@pytest.mark.parametrize(
+    ("url", "means"),
+    [
+        ("redis://:secret@data/0", "redis://:secret@data/0"),
+        ("valkeys://data", "rediss://data"),
+        ("valkey+socket:///run/valkey/socket", "redis+socket:///run/valkey/socket"),
+    ],
+)
+def test_the_broker_is_valkey_or_redis(url: str, means: str) -> None:
+    broker_url = Settings(broker_url=SecretStr(url)).broker_url
+    assert broker_url is not None
+    assert broker_url.get_secret_value() == means
+
+
+def test_another_broker_is_refused_without_telling_the_password() -> None:
+    with pytest.raises(ValidationError, match="must start with redis://") as error:
+        Settings(broker_url=SecretStr("amqp://app:secret@data"))
+    assert "secret" not in str(error.value)
