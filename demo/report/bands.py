@@ -96,7 +96,8 @@ def spread(wanted: Sequence[float], gap: float) -> list[float]:
 
 
 def _first(group: Sequence[float], gap: float) -> float:
-    return max(0.0, sum(group) / len(group) - (len(group) - 1) * gap / 2)
+    width = (len(group) - 1) * gap
+    return max(0.0, min(100.0 - width, sum(group) / len(group) - width / 2))
 
 
 def _visible(samples: Samples, phase: Phase) -> bool:

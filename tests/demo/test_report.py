@@ -79,6 +79,7 @@ def test_labels_keep_their_order_and_their_distance() -> None:
     places = spread([10, 10, 10, 50, 50.5], 2)
     assert places == pytest.approx([8, 10, 12, 49.25, 51.25])
     assert spread([0, 0, 0], 2) == [0, 2, 4]
+    assert spread([99, 100, 100], 2) == [96, 98, 100]
 
 
 def test_bands_are_where_the_phases_were(run_folder: Path) -> None:
