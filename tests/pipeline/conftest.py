@@ -29,13 +29,13 @@ release_watch_seconds: 4
 host_deploy_keys:
 """
 OWN_TESTS = ("test_settings.py", "test_sizing.py")
-IMAGE_TEST = '''
+IMAGE_TEST = """
 from tests.image.conftest import docker
 
 
 def test_its_user_is_not_root(image: str) -> None:
     assert docker("image", "inspect", "--format", "{{.Config.User}}", image) == "10001:10001"
-'''
+"""
 
 
 @dataclass

@@ -43,10 +43,10 @@ def status(release: str = "20261122T105851-3f2a9c1", **other: Any) -> dict[str, 
 
 
 def keep(folder: Path, **hosts: dict[str, Any]) -> Path:
-    """The folder as `statuses` of lib.sh leaves it."""
+    """The folder as `statuses` leaves it."""
     folder.mkdir()
     for name, said in hosts.items():
-        (folder / name).write_text(json.dumps({"stdout": json.dumps(said) + "\r\n", "rc": 0}))
+        (folder / name).write_text(json.dumps(said))
     return folder
 
 

@@ -1,4 +1,4 @@
-"""What the hosts of an environment said of themselves: `slipway status --json`, as `statuses` in lib.sh keeps it."""
+"""What the hosts of an environment said of themselves: `slipway status --json`, as `statuses` keeps it."""
 
 import json
 import subprocess
@@ -18,7 +18,7 @@ def read(folder: Path) -> dict[str, Status]:
     """
     found: dict[str, Status] = {}
     for file in sorted(folder.iterdir()):
-        said = str(json.loads(file.read_text()).get("stdout", ""))
+        said = file.read_text()
         try:
             found[file.name] = json.loads(said)
         except ValueError:

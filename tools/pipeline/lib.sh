@@ -61,10 +61,10 @@ registry_login() {
     docker login "$host" --username "$user" --password-stdin <<<"$password" >/dev/null
 }
 
-# connection: fills `connect` with the arguments of Ansible that make it use the key and the hosts' keys that are in the
-# environment, and no others. On a laptop: none, ssh has its own.
+# connection: fills `ssh_options`, and `connect` with the same for Ansible, so that they use the key and the hosts' keys that are
+# in the environment, and no others. On a laptop: empty, ssh has its own.
 connection() {
-    connect=()
+    connect=() ssh_options=()
     if [[ -z ${SLIPWAY_SSH_KEY:-} ]]; then
         [[ ${GITHUB_ACTIONS:-} != true ]] || fail "no SLIPWAY_SSH_KEY: set this environment up by make github ENV=..."
         return 0
@@ -72,8 +72,9 @@ connection() {
     [[ -n ${SLIPWAY_KNOWN_HOSTS:-} ]] || fail "no SLIPWAY_KNOWN_HOSTS: set this environment up by make github ENV=..."
     (umask 077 && printf '%s\n' "$SLIPWAY_SSH_KEY" >"$private/key")
     printf '%s\n' "$SLIPWAY_KNOWN_HOSTS" >"$private/known_hosts"
-    local options="-o UserKnownHostsFile=$private/known_hosts -o GlobalKnownHostsFile=none -o StrictHostKeyChecking=yes -o IdentitiesOnly=yes"
-    connect=(--extra-vars "ansible_ssh_private_key_file=$private/key" --extra-vars "ansible_ssh_common_args='$options'")
+    ssh_options=("-oUserKnownHostsFile=$private/known_hosts" -oGlobalKnownHostsFile=none -oStrictHostKeyChecking=yes
+        -oIdentitiesOnly=yes "-oIdentityFile=$private/key")
+    connect=(--extra-vars "ansible_ssh_private_key_file=$private/key" --extra-vars "ansible_ssh_common_args='${ssh_options[*]}'")
 }
 
 # playbook ENVIRONMENT ARGUMENT...: the hosts' audit names who runs the workflow, and the run; on a laptop, the person's login.
@@ -85,11 +86,4 @@ playbook() {
 }
 
 # statuses ENVIRONMENT FOLDER: what each host says of itself, one file of JSON a host.
-statuses() {
-    rm -rf "$2" && mkdir -p "$2"
-    (cd "$root/ansible" && ansible app --inventory "inventories/$1" "${connect[@]}" --extra-vars 'ansible_user=deploy ansible_become=false' \
-        --module-name ansible.builtin.raw --args 'slipway status --json' --tree "$2") >"$work/statuses.log" 2>&1 || {
-        as_text cat "$work/statuses.log"
-        fail "not every host of $1 can be asked"
-    }
-}
+statuses() { "$root/tools/pipeline/statuses" "$1" "$2" "${ssh_options[@]}"; }
