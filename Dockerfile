@@ -14,7 +14,7 @@ SHELL ["/bin/sh", "-euc"]
 # Versions are not pinned: a build without the cache takes Debian's security updates (docker build --no-cache --pull).
 # hadolint ignore=DL3008
 RUN --mount=type=secret,id=ca,target=/dev/ca.crt \
-    if [ -e /dev/ca.crt ]; then set -- -o Acquire::https::CAInfo=/dev/ca.crt; fi; \
+    if [ -s /dev/ca.crt ]; then set -- -o Acquire::https::CAInfo=/dev/ca.crt; fi; \
     touch /dev/start; \
     export DEBIAN_FRONTEND=noninteractive; \
     apt-get "$@" update; \
@@ -32,7 +32,7 @@ FROM base AS build
 ARG SOURCE_DATE_EPOCH
 # hadolint ignore=DL3008
 RUN --mount=type=secret,id=ca,target=/dev/ca.crt \
-    if [ -e /dev/ca.crt ]; then set -- -o Acquire::https::CAInfo=/dev/ca.crt; export PIP_CERT=/dev/ca.crt; fi; \
+    if [ -s /dev/ca.crt ]; then set -- -o Acquire::https::CAInfo=/dev/ca.crt; export PIP_CERT=/dev/ca.crt; fi; \
     apt-get "$@" update; \
     apt-get "$@" install -y --no-install-recommends python3-venv; \
     python3 -m venv /opt/uv; \
@@ -43,7 +43,7 @@ RUN --mount=type=secret,id=ca,target=/dev/ca.crt \
 WORKDIR /app
 COPY pyproject.toml uv.lock ./
 RUN --mount=type=secret,id=ca,target=/dev/ca.crt --mount=type=cache,target=/root/.cache/uv \
-    if [ -e /dev/ca.crt ]; then export SSL_CERT_FILE=/dev/ca.crt; fi; \
+    if [ -s /dev/ca.crt ]; then export SSL_CERT_FILE=/dev/ca.crt; fi; \
     export UV_PROJECT_ENVIRONMENT=/opt/venv UV_PYTHON=/usr/bin/python3 UV_NO_MANAGED_PYTHON=1 UV_LINK_MODE=copy; \
     /opt/uv/bin/uv sync --locked --no-dev; \
     find /opt/venv -type d -name tests -prune -exec rm -rf {} +; \

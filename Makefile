@@ -114,6 +114,10 @@ github: bootstrap ## Give GitHub what its workflows need to deploy (ENV=...; ROT
 dev: bootstrap ## The app on this machine, one process, reloading when a file changes
 	@STATE_DIRECTORY="$${STATE_DIRECTORY:-$(CURDIR)/.cache/dev}" .venv/bin/uvicorn app.main:app --reload --reload-dir app --port $(DEV_PORT)
 
+.PHONY: compose
+compose: bootstrap ## The app with Postgres, Valkey, a task queue and nginx in containers, reloading (docs/compose.md)
+	@tools/compose $(or $(ARGS),up --build)
+
 .PHONY: bootstrap
 bootstrap:
 	@tools/bootstrap
