@@ -27,17 +27,17 @@ def status(release: str = "20261122T105851-3f2a9c1", **other: Any) -> dict[str, 
         "image_name": DIGEST,
         "state": "healthy",
         "lock": None,
-        "history": [
+        "history": [{"what": "deploy", "release": release, "by": "alice", "ended": "done"}],
+        "releases": [
             {
-                "what": "deploy",
                 "release": release,
-                "by": "alice",
-                "ended": "done",
-                "seconds": 9.0,
-                "phases": {"start": 1},
+                "request": {"by": "bob"},
+                "phases": [
+                    {"name": "start", "seconds": 1.0},
+                    {"name": "watch", "seconds": 4.0, "saw": {"traffic": pair, "asked": pair}},
+                ],
             }
         ],
-        "releases": [{"release": release, "phases": [{"name": "watch", "saw": {"traffic": pair, "asked": pair}}]}],
         "config": {"ready_path": "/readyz", "version_path": "/version"},
     } | other
 
@@ -77,7 +77,15 @@ def test_the_report_tells_phases_failed_requests_and_what_was_before(tmp_path: P
     said = script(
         "report", "production", "--before", before, "--after", after, "--image", DIGEST, "--seconds", "14"
     ).stdout
-    for told in ("`20261122T110000-0000000` is live", "| start |", "1 of 440", "14 s", DIGEST, "by alice ended done"):
+    for told in (
+        "`20261122T110000-0000000` is live",
+        "| start | watch |",
+        "5.0 s on the host, by bob",
+        "1 of 440",
+        "14 s",
+        DIGEST,
+        "by alice ended done",
+    ):
         assert told in said
     assert "by hand" not in said
     assert (
