@@ -49,7 +49,7 @@ def status(client: socket.socket) -> int:
 
 def both() -> list[Path]:
     """The sockets of two releases that are ready."""
-    deadline = time.monotonic() + 90
+    deadline = time.monotonic() + 150
     while time.monotonic() < deadline:
         found = sorted(Path("/run/app").glob("*.sock"))
         if len(found) == 2 and all(status(send(path, "/readyz")) == 200 for path in found):
