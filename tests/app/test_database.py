@@ -36,7 +36,7 @@ def test_two_releases_write_to_one_file_without_an_error(state: Path) -> None:
             both = asyncio.run(load([old.url, new.url], seconds=3))
         after = asyncio.run(load([old.url], seconds=1))
     assert both["failed"] == after["failed"] == 0, old.logged()
-    assert both["answered"] > 300
+    assert both["answered"] > 100
 
 
 async def load(urls: list[str], seconds: float, clients: int = 12) -> Counter[str]:
