@@ -112,6 +112,15 @@ def live(ask: Any, status: Any, image: Callable[[str], str], environment: dict[s
     return check
 
 
+@pytest.fixture(scope="module")
+def brief_watch(host: Any) -> Generator[None, None, None]:
+    """A deploy takes seconds, and none fails since the machine is busy: how a release is watched is tried elsewhere."""
+    host.check_output("cp /etc/slipway/config.json /root/config.json")
+    host.check_output('sed -i \'s/"watch_seconds": [0-9]*/"watch_seconds": 1/\' /etc/slipway/config.json')
+    yield
+    host.check_output("mv /root/config.json /etc/slipway/config.json")
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Print the journal's end beside a test that failed."""

@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 from deploys import IMAGE, Deploy, Site
 
+pytestmark = pytest.mark.usefixtures("brief_watch")
+
 LARGE = f"{IMAGE}-large"
 LARGE_FILE = "ballast"
 MEBIBYTES = 150

@@ -9,7 +9,6 @@ import re
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -34,6 +33,8 @@ while time.monotonic() < deadline:
 sys.exit(f"no release was in the phase {phases}")
 """
 """Waits on the host until a release is in one of the phases, kills its engine there if asked to, and names it."""
+pytestmark = pytest.mark.usefixtures("brief_watch")
+
 NEXT = {
     "migrate": (),
     "start": ("probe",),
@@ -46,15 +47,6 @@ NEXT = {
 }
 """Phases, and what may have begun when the watcher has seen them: some last for a hundredth of a second. Those that
 cannot be met like this (complete, keep, prune) are killed in the engine's own tests, before and after each."""
-
-
-@pytest.fixture(scope="module", autouse=True)
-def brief_watch(host: Any) -> Iterator[None]:
-    """A deploy of these takes seconds: what is watched has been shown before."""
-    host.check_output("cp /etc/slipway/config.json /root/config.json")
-    host.check_output('sed -i \'s/"watch_seconds": [0-9]*/"watch_seconds": 1/\' /etc/slipway/config.json')
-    yield
-    host.check_output("mv /root/config.json /etc/slipway/config.json")
 
 
 @pytest.fixture
