@@ -55,9 +55,9 @@ class Settings(BaseSettings):
     @classmethod
     def _asyncpg(cls, url: SecretStr | None) -> SecretStr | None:
         """Let every common spelling of a Postgres URL mean the one driver that is installed."""
-        if url is None or not (value := url.get_secret_value().strip()):
+        if (parts := _parts(url)) is None:
             return None
-        scheme, separator, rest = value.partition("://")
+        scheme, separator, rest = parts
         if not separator or scheme not in {"postgres", "postgresql", "postgresql+asyncpg"}:
             raise ValueError("must start with postgresql:// (leave it unset for the embedded SQLite)")
         return SecretStr(f"postgresql+asyncpg://{rest}")
@@ -66,9 +66,9 @@ class Settings(BaseSettings):
     @classmethod
     def _redis(cls, url: SecretStr | None) -> SecretStr | None:
         """Let Valkey's own spelling mean the driver, which knows Redis's only: they speak the same."""
-        if url is None or not (value := url.get_secret_value().strip()):
+        if (parts := _parts(url)) is None:
             return None
-        scheme, separator, rest = value.partition("://")
+        scheme, separator, rest = parts
         scheme = scheme.replace("valkey", "redis")
         if not separator or scheme not in {"redis", "rediss", "redis+socket"}:
             raise ValueError("must start with redis://, rediss:// or redis+socket:// (leave it unset for no queue)")
@@ -98,3 +98,9 @@ class Settings(BaseSettings):
     def connections_per_worker(self) -> int:
         """The share of one worker: every process has a pool of its own."""
         return self.database_connections // self.web_concurrency
+
+
+def _parts(url: SecretStr | None) -> tuple[str, str, str] | None:
+    """Split a URL into its scheme, `://` and the rest; None for one that is not set or empty."""
+    value = url.get_secret_value().strip() if url else ""
+    return value.partition("://") if value else None

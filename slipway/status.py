@@ -43,9 +43,10 @@ def status(host: Host) -> dict[str, Any]:
 
 
 def _state(host: Host, live: str | None, holder: dict[str, Any] | None) -> str:
-    if holder is None and any(record.phase for record in host.releases.all()):
-        return "interrupted"
-    if holder is not None and not holder["tidying"]:
+    if holder is None:
+        if any(record.phase for record in host.releases.all()):
+            return "interrupted"
+    elif not holder["tidying"]:
         return "deploying"
     if live is None:
         return "empty"
