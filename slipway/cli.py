@@ -135,7 +135,11 @@ def _run(host: Host, options: argparse.Namespace) -> int:
 
 
 def _logs(host: Host, options: argparse.Namespace) -> None:
-    oneoff.logs(host, options.release, options.follow, options.lines)
+    oneoff.logs(host, options.release, options.process, options.follow, options.lines)
+
+
+def _job(host: Host, options: argparse.Namespace) -> None:
+    oneoff.job(host, options.name)
 
 
 def _shell(host: Host, _options: argparse.Namespace) -> None:
@@ -179,6 +183,9 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("-f", "--follow", action="store_true", help="go on as more comes")
     command.add_argument("-n", "--lines", type=int, default=100, help="how many to begin with (default 100)")
     command.add_argument("--release", help="another release")
+    command.add_argument("--process", help="one process of the Procfile, or `web` (default all)")
+    command = add("job", _job, "run one of app_jobs now, as its timer does, and wait for its end")
+    command.add_argument("name")
     command = add("run", _run, "run a one-off command in the live release: its files, sandbox, user and secrets")
     command.add_argument("--timeout", type=float, default=3600, help="seconds after which it is stopped (default 3600)")
     command.add_argument("--by", default=client.caller(), help="who asks, for the record")

@@ -1,7 +1,7 @@
 """The settings of the host that provisioning wrote for the engine."""
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from slipway.errors import SlipwayError
@@ -37,6 +37,12 @@ class Config:
     """How much larger its share of failed requests may be, 0 to 1."""
     watch_slower: float = 3.0
     """How many times the old release's median an answer may take before it counts as a slow one."""
+    processes: dict[str, int] = field(default_factory=dict)
+    """Processes of the Procfile that run on this host, and how many of each."""
+    single_processes: list[str] = field(default_factory=list)
+    """Those that run once on all hosts, if this host is the one."""
+    jobs: list[str] = field(default_factory=list)
+    """Names of what has a schedule. Every host knows them, on one their timers run."""
 
     @classmethod
     def load(cls, path: Path = CONFIG) -> "Config":

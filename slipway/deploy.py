@@ -41,6 +41,10 @@ def _watches(run: Activation) -> bool:
     return run.watch is not None
 
 
+def _hands_over(run: Activation) -> bool:
+    return run.hands_over
+
+
 def _holds(run: Activation) -> bool:
     return run.is_held
 
@@ -51,6 +55,7 @@ UNDOABLE = (
     Phase("probe", phases.probe),
     Phase("canary", phases.canary, undo=phases.point_back, when=_watches),
     Phase("watch-canary", phases.watch_canary, when=_watches),
+    Phase("hand-over", phases.hand_over, undo=phases.hand_back, when=_hands_over),
     Phase("cutover", phases.cutover, undo=phases.point_back),
     Phase("probe-front", phases.probe_front),
     Phase("watch", phases.watch, when=_watches),

@@ -11,6 +11,8 @@ UNIT_PATTERNS = (
     "app@.*",
     "app@.service.d/*.conf",
     "app@.socket.d/*.conf",
+    "app-*@.service",
+    "app-*@.service.d/*.conf",
     "migrate@.service",
     "migrate@.service.d/*.conf",
 )

@@ -1,4 +1,4 @@
-"""For the person on call: a one-off command in the live release, its logs, and a shell."""
+"""What is run in the live release besides its processes: a one-off command, a job, its logs, and a shell."""
 
 import os
 import pwd
@@ -6,12 +6,14 @@ import shlex
 import time
 from collections.abc import Sequence
 
-from slipway import audit
+from slipway import audit, instances
 from slipway.errors import SlipwayError, UsageError
 from slipway.host import Host
 from slipway.releases import write_atomically
 
 POLL_SECONDS = 0.1
+JOB_SECONDS = 7 * 86400
+"""Longer than any job: its own unit stops one that takes too long (app_jobs)."""
 
 
 def run(host: Host, command: Sequence[str], by: str, timeout: float) -> int:
@@ -40,6 +42,26 @@ def run(host: Host, command: Sequence[str], by: str, timeout: float) -> int:
     return _follow(host, unit, cursor, timeout)
 
 
+def job(host: Host, name: str) -> None:
+    """Run a job in the live release, as its timer asks for, and wait for its end. One at a time: systemd sees to that.
+
+    Raises:
+        UsageError: there is no such job.
+        SlipwayError: nothing is live, the live release does not have it, or it failed.
+    """
+    if name not in host.config.jobs:
+        raise UsageError(f"there is no job {name!r}; app_jobs has {', '.join(host.config.jobs) or 'none'}")
+    release = live(host)
+    if not (host.releases.path(release) / ".slipway/jobs" / name).exists():
+        raise SlipwayError(f"{release} has no job {name}: it was shipped before the job was in app_jobs. Deploy again")
+    began = time.monotonic()
+    said = host.systemd.start(unit := f"job-{name}@{release}.service", timeout=JOB_SECONDS)
+    ended, seconds = ("failed" if said else "done"), round(time.monotonic() - began, 3)
+    audit.write(host, "job", job=name, release=release, by="its timer", ended=ended, seconds=seconds)
+    if said:
+        raise SlipwayError(f"the job {name} failed: journalctl --unit={unit} says why")
+
+
 def _follow(host: Host, unit: str, cursor: str, timeout: float) -> int:
     deadline = time.monotonic() + timeout
     status = 0
@@ -60,17 +82,19 @@ def _follow(host: Host, unit: str, cursor: str, timeout: float) -> int:
         time.sleep(POLL_SECONDS)
 
 
-def logs(host: Host, release: str | None, follow: bool, lines: int) -> None:
-    """Become journalctl for a release, the live one if none is named. Does not return."""
-    unit = f"app@{release or live(host)}.service"
-    options = ["--no-pager", "--output=cat", f"--unit={unit}", f"--lines={lines}", *(["--follow"] if follow else [])]
+def logs(host: Host, release: str | None, process: str | None, follow: bool, lines: int) -> None:
+    """Become journalctl for a release, the live one if none is named, and all its processes or one. Does not return."""
+    release = release or live(host)
+    named = "app" if process == "web" else f"app-{process}.*" if process else "app*"
+    options = ["--no-pager", "--output=cat", f"--unit={named}@{release}.service", f"--lines={lines}"]
+    options += ["--follow"] if follow else []
     os.execvp("journalctl", ["journalctl", *options])
 
 
 def shell(host: Host) -> None:
     """Become a shell in the live release, as root asked for: the app's user, files and network. Does not return."""
     release = live(host)
-    process = host.systemd.main_process(f"app@{release}.service")
+    process = host.systemd.main_process(instances.service(release))
     if not process:
         raise SlipwayError(f"app@{release}.service does not run: `slipway status`, then `slipway recover`")
     user = pwd.getpwnam("app")

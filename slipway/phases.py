@@ -6,16 +6,18 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
-from slipway import causes, decision
+from slipway import causes, decision, instances
 from slipway import prune as pruning
 from slipway.errors import Interrupted, PhaseError, SlipwayError
 from slipway.host import Host
 from slipway.probe import Answer, ask_socket, waiting
 from slipway.releases import Record, now
-from slipway.traffic import drain, point, stop_instance
+from slipway.traffic import drain, point
 from slipway.watch import Watch
 
 POLL_SECONDS = 0.05
+SETTLE_SECONDS = 3
+"""Seconds that a process has to stay up where it is not watched for longer: more than Python needs to import an app."""
 FRONT_TIMEOUT = 10
 """Seconds within which nginx must answer from the new release: nothing has to start, it only has to be asked."""
 
@@ -35,6 +37,8 @@ class Activation:
     """When traffic was last pointed elsewhere (monotonic seconds)."""
     drained_from: float | None = None
     """The `flipped_at` after which the release was drained: once is enough, and may take as long as a request."""
+    processes: list[str] = field(default_factory=list)
+    """Units of its processes, besides the web server, that were started."""
     saw: dict[str, Any] | None = None
     """What the phase that is running has counted, for the record."""
     watch: Watch | None = None
@@ -56,12 +60,12 @@ class Activation:
     @property
     def service(self) -> str:
         """The unit of its instance."""
-        return f"app@{self.release}.service"
+        return instances.service(self.release)
 
     @property
     def socket(self) -> str:
         """The socket unit of its instance."""
-        return f"app@{self.release}.socket"
+        return instances.socket(self.release)
 
     @property
     def is_rollback(self) -> bool:
@@ -78,6 +82,11 @@ class Activation:
         """It has migrations to run here. A rollback runs none: the schema stays. Of several hosts one runs them."""
         asked = self.record.request.get("migrate", True) and not self.is_rollback
         return asked and (self.host.releases.path(self.release) / ".slipway/release").exists()
+
+    @property
+    def hands_over(self) -> bool:
+        """It or the old one has processes that run once."""
+        return any(instances.singles(self.host, release) for release in (self.release, self.old) if release)
 
     def fail(self, what: str, unit: str) -> PhaseError:
         """An error with its cause."""
@@ -100,16 +109,17 @@ def start(run: Activation) -> None:
     """Start the instance. Its socket first: from then on requests queue whatever the service does."""
     if said := run.host.systemd.start(run.socket, run.service):
         raise run.fail(f"it did not start ({said.splitlines()[0]})", run.service)
+    _start_processes(run, instances.processes(run.host, run.release))
 
 
 def stop(run: Activation) -> None:
-    """Stop the instance again."""
-    if said := stop_instance(run.host, run.release):
+    """Stop all of it again."""
+    if said := instances.stop(run.host, run.release):
         raise SlipwayError(f"{run.release} did not stop: {said}")
 
 
 def probe(run: Activation) -> None:
-    """Wait until the instance is ready, asking it on its own socket."""
+    """Wait until the instance is ready, asking it on its own socket, and until its processes have stayed up."""
     config, path = run.host.config, run.host.releases.socket(run.release)
     began = time.monotonic()
     deadline = began + config.start_timeout
@@ -123,6 +133,7 @@ def probe(run: Activation) -> None:
         answer = ask_socket(path, config.ready_path, config.probe_host, timeout=patience)
         if answer.good:
             _check_version(run, path_answer=_version(run))
+            _settle(run)
             return
         time.sleep(POLL_SECONDS)
     what = f"it was not ready within {config.start_timeout} s; GET {config.ready_path} said last: {answer}"
@@ -140,6 +151,25 @@ def watch_canary(run: Activation) -> None:
     """Compare it with the release that has the rest of the traffic."""
     if run.watch:
         _compare(run, run.watch, "canary")
+
+
+def hand_over(run: Activation) -> None:
+    """Stop the old release's processes that run once, then start its own: never two at a time."""
+    if run.old and (said := run.host.systemd.stop(*instances.singles(run.host, run.old))):
+        raise SlipwayError(f"the processes of {run.old} that run once did not stop: {said}")
+    _start_processes(run, instances.singles(run.host, run.release))
+    _settle(run)
+
+
+def hand_back(run: Activation) -> None:
+    """Give them back to the old release."""
+    singles = instances.singles(run.host, run.release)
+    run.processes = [unit for unit in run.processes if unit not in singles]
+    said = run.host.systemd.stop(*singles)
+    if run.old:
+        said = run.host.systemd.start(*instances.singles(run.host, run.old)) or said
+    if said:
+        raise SlipwayError(f"the processes that run once are not {run.old}'s again: {said}")
 
 
 def cutover(run: Activation) -> None:
@@ -225,7 +255,7 @@ def retire(run: Activation) -> None:
     if not run.old:
         return
     drain(run.host, run.old, since=run.flipped_at)
-    said = stop_instance(run.host, run.old, wait=False)
+    said = instances.stop(run.host, run.old, wait=False)
     with suppress(SlipwayError):
         record = run.host.releases.record(run.old)
         record.state, record.retired_at = "retired", now()
@@ -273,6 +303,35 @@ def _check_running(run: Activation) -> None:
     if state.crashed or not state.running:
         _give_back(run)
         raise run.fail(f"it crashed once it had traffic (exit status {state.exit_status})", run.service)
+    _check_processes(run)
+
+
+def _start_processes(run: Activation, units: list[str]) -> None:
+    for unit in units:
+        if said := run.host.systemd.start(unit):
+            raise run.fail(f"its process {instances.title(unit)} did not start ({said.splitlines()[0]})", unit)
+        run.processes.append(unit)
+
+
+def _check_processes(run: Activation) -> None:
+    for unit in run.processes:
+        state = run.host.systemd.state(unit)
+        if state.crashed or not state.running:
+            _give_back(run)
+            raise run.fail(f"its process {instances.title(unit)} crashed (exit status {state.exit_status})", unit)
+
+
+def _settle(run: Activation) -> None:
+    """Wait until its processes have stayed up for a while: none tells when it is ready.
+
+    A release that is watched is looked at for longer than that anyhow; one that is returned to was looked at before.
+    """
+    if run.watch or run.is_rollback or not run.processes:
+        return
+    deadline = time.monotonic() + SETTLE_SECONDS
+    while time.monotonic() < deadline:
+        _check_processes(run)
+        time.sleep(POLL_SECONDS)
 
 
 def _compare(run: Activation, watch: Watch, new_slice: str) -> None:

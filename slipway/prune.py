@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 
+from slipway import instances
 from slipway.host import Host
 
 
@@ -10,7 +11,5 @@ def prune(host: Host, in_use: Collection[str] = ()) -> None:
 
     Whoever calls it holds the lock.
     """
-    units = host.systemd.loaded("app@*.service")
-    running = {unit.removeprefix("app@").removesuffix(".service") for unit in units}
-    for release in host.releases.prunable(host.config.keep, running | set(in_use)):
+    for release in host.releases.prunable(host.config.keep, instances.in_use(host) | set(in_use)):
         host.releases.remove(release)

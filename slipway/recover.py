@@ -6,11 +6,11 @@ that was killed heals. Idempotent; whoever calls it holds the lock.
 
 import time
 
-from slipway import audit
+from slipway import audit, instances
 from slipway.errors import SlipwayError
 from slipway.host import Host
 from slipway.releases import now
-from slipway.traffic import drain, point, stop_instance
+from slipway.traffic import drain, point
 
 MIGRATION_GRACE = 10
 """Seconds that a migration whose engine was killed gets to end by itself when it is stopped."""
@@ -32,6 +32,9 @@ def recover(host: Host, starting: str | None = None, boot: bool = False) -> list
     problem = _serve(host, current, boot, mended) if current else None
     flipped = _point_slices(host, current, mended)
     _stop_leftovers(host, current, starting, None if boot else flipped, mended)
+    if current and not problem:
+        # After those of other releases have been stopped: these run once.
+        _start(host, instances.singles(host, current), boot, mended)
     _close_records(host, current, mended)
     if problem:
         if starting in {None, current}:
@@ -48,17 +51,25 @@ def _stop_migrations(host: Host, mended: list[str]) -> None:
 
 def _serve(host: Host, current: str, boot: bool, mended: list[str]) -> str | None:
     """Returns why the live release cannot be brought back, None if it is there."""
-    service, socket = f"app@{current}.service", f"app@{current}.socket"
+    service, socket = instances.service(current), instances.socket(current)
     if not host.releases.path(current).is_dir():
         return f"the live release {current} has no files any more"
-    if host.systemd.state(service).running and host.systemd.state(socket).running:
-        return None
-    # The socket alone first: from then on requests wait instead of failing.
-    for unit in (socket, service):
-        if said := host.systemd.start(unit, wait=not boot):
-            return f"the live release does not start: {unit}: {said}"
-    mended.append(f"started {service}")
+    if not (host.systemd.state(service).running and host.systemd.state(socket).running):
+        # The socket alone first: from then on requests wait instead of failing.
+        for unit in (socket, service):
+            if said := host.systemd.start(unit, wait=not boot):
+                return f"the live release does not start: {unit}: {said}"
+        mended.append(f"started {service}")
+    _start(host, instances.processes(host, current), boot, mended)
     return None
+
+
+def _start(host: Host, units: list[str], boot: bool, mended: list[str]) -> None:
+    """Start processes that are down. One that does not start is no reason not to serve."""
+    for unit in units:
+        if not host.systemd.state(unit).running:
+            said = host.systemd.start(unit, wait=not boot)
+            mended.append(f"{unit} does not start: {said}" if said else f"started {unit}")
 
 
 def _point_slices(host: Host, current: str | None, mended: list[str]) -> float | None:
@@ -72,21 +83,24 @@ def _point_slices(host: Host, current: str | None, mended: list[str]) -> float |
 def _stop_leftovers(
     host: Host, current: str | None, starting: str | None, since: float | None, mended: list[str]
 ) -> None:
-    for release in sorted(_instances(host) - {current}):
-        if host.systemd.state(f"app@{release}.service").active == "deactivating":
-            # Retired, and finishing its last answers. Only a new start of the same one has to wait for that.
-            if release == starting:
-                stop_instance(host, release)
+    for release, units in sorted(instances.loaded(host).items()):
+        if release == current:
             continue
-        if since is not None:
+        services = [unit for unit in units if unit.endswith(".service")]
+        if services and all(host.systemd.state(unit).leaving for unit in services):
+            # Retired, and finishing what it has; its socket goes last. Only a new start of the same one has to wait.
+            if release == starting:
+                instances.stop(host, release)
+            continue
+        if since is not None and instances.socket(release) in units:
             drain(host, release, since)
-        stop_instance(host, release, wait=release == starting)
+        # What runs once has to have ended before the live release's own starts.
+        instances.stop(host, release, wait=release == starting or _runs_singles(host, release, units))
         mended.append(f"stopped app@{release}")
 
 
-def _instances(host: Host) -> set[str]:
-    units = host.systemd.loaded("app@*.service") + host.systemd.loaded("app@*.socket")
-    return {unit.removeprefix("app@").rsplit(".", 1)[0] for unit in units}
+def _runs_singles(host: Host, release: str, units: list[str]) -> bool:
+    return not set(units).isdisjoint(instances.singles(host, release))
 
 
 def _close_records(host: Host, current: str | None, mended: list[str]) -> None:

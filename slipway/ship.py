@@ -44,8 +44,14 @@ UNIT_OWNED = {
 """Set by the unit for this host; an image's own value would have been meant for a container."""
 
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-RESERVED = {"env", "run"}
-"""Files of `/.slipway` that are no process of the app's: its environment, and what `slipway run` was asked."""
+RESERVED = {"env", "run", "process", "jobs"}
+"""What `/.slipway` has that is no process of the app's: its environment, what `slipway run` was asked, the way from a
+unit to its process, and the jobs."""
+START_PROCESS = """#!/bin/sh
+# Of the unit app-worker.1@ the line `worker` of the Procfile.
+name=${1#app-}
+exec "/.slipway/${name%.*}"
+"""
 PROCESS = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")
 
 
@@ -70,6 +76,8 @@ class Manifest:
     """The image's own environment."""
     workdir: str = "/"
     procfile: dict[str, str] = field(default_factory=dict)
+    jobs: dict[str, str] = field(default_factory=dict)
+    """Commands that timers run, by name."""
     settings: dict[str, str] = field(default_factory=dict)
     """The environment's settings that are not secret; they win over the image's environment."""
     secrets_as_environment: list[str] = field(default_factory=list)
@@ -97,9 +105,10 @@ class Manifest:
         for name in (*manifest.settings, *manifest.secrets_as_environment):
             if not VARIABLE.fullmatch(name):
                 raise UsageError(f"{name!r} cannot be the name of a variable: use letters, digits and _")
-        for name in manifest.procfile:
+        for name in (*manifest.procfile, *manifest.jobs):
             if not PROCESS.fullmatch(name):
-                raise UsageError(f"{name!r} cannot be the name of a process: use letters, digits, - and _")
+                raise UsageError(f"{name!r} cannot be the name of a process or a job: use letters, digits, - and _")
+        for name in manifest.procfile:
             if name in RESERVED:
                 raise UsageError(f"{name!r} is Slipway's own name: call that process of the Procfile something else")
         return manifest
@@ -117,7 +126,7 @@ def _is(value: Any, kind: Any) -> bool:
 
 def release_identity(manifest: Manifest, units: Path, secrets: Path) -> dict[str, str]:
     """What the release would be the same by; see `identity`."""
-    settings = [manifest.settings, manifest.secrets_as_environment]
+    settings = [manifest.settings, manifest.secrets_as_environment, manifest.jobs]
     return {
         "image": manifest.image,
         "settings": identity.digest(settings),
@@ -140,6 +149,7 @@ def begin(host: Host, release: str, manifest: Manifest) -> dict[str, object]:
             f"the image {manifest.image_name} is for {manifest.architecture} and this host is {architecture()}: "
             f"build it with `docker build --platform linux/{architecture()}`"
         )
+    _check_processes(host, manifest)
     live = releases.current()
     wanted = release_identity(manifest, host.units, host.secrets_hash)
     answer: dict[str, object] = {
@@ -159,6 +169,22 @@ def begin(host: Host, release: str, manifest: Manifest) -> dict[str, object]:
     write_atomically(_manifest_file(releases, release), json.dumps(asdict(manifest)))
     partial.mkdir(mode=0o755)
     return answer
+
+
+def _check_processes(host: Host, manifest: Manifest) -> None:
+    """Compare what the image and the inventory have with what this host was provisioned for."""
+    config = host.config
+    if missing := [name for name in (*config.processes, *config.single_processes) if name not in manifest.procfile]:
+        raise UsageError(
+            f"app_processes has {', '.join(missing)}, and the Procfile of {manifest.image_name} has "
+            f"{', '.join(manifest.procfile) or 'nothing'}: add the line there, or take the process out of "
+            "app_processes and provision again"
+        )
+    if different := sorted(set(manifest.jobs) ^ set(config.jobs)):
+        raise UsageError(
+            f"app_jobs has {', '.join(manifest.jobs) or 'nothing'} and this host was provisioned for "
+            f"{', '.join(config.jobs) or 'nothing'} ({', '.join(different)}): provision it again"
+        )
 
 
 def cancel(host: Host, release: str) -> None:
@@ -200,7 +226,7 @@ def end(host: Host, release: str) -> Record:
 
 
 def start_scripts(release: str, manifest: Manifest) -> dict[str, str]:
-    """The files of `/.slipway`: `env` with the environment, `web`, and one for each line of the Procfile."""
+    """The files of `/.slipway`: `env` with the environment, `web`, one for each line of the Procfile and each job."""
     own = {"SLIPWAY_RELEASE": release, "SLIPWAY_COMMIT": manifest.commit or "", "SLIPWAY_IMAGE": manifest.image}
     image = {name: value for name, value in manifest.env.items() if name not in UNIT_OWNED and VARIABLE.fullmatch(name)}
     lines = [
@@ -212,9 +238,10 @@ def start_scripts(release: str, manifest: Manifest) -> dict[str, str]:
             for name in manifest.secrets_as_environment
         ),
     ]
-    scripts = {"env": "\n".join(lines) + "\n"}
+    scripts = {"env": "\n".join(lines) + "\n", "process": START_PROCESS}
     commands = {"web": "exec " + shlex.join([*manifest.entrypoint, *manifest.cmd])}
     commands |= {name: line for name, line in manifest.procfile.items() if name != "web"}
+    commands |= {f"jobs/{name}": line for name, line in manifest.jobs.items()}
     for name, command in commands.items():
         scripts[name] = f"#!/bin/sh\n. /.slipway/env\n{command}\n"
     return scripts
@@ -226,6 +253,7 @@ def _write_scripts(root: Path, release: str, manifest: Manifest) -> None:
     folder.mkdir(mode=0o755)
     for name, text in start_scripts(release, manifest).items():
         file = folder / name
+        file.parent.mkdir(mode=0o755, exist_ok=True)
         file.write_text(text)
         file.chmod(0o755)
 

@@ -4,7 +4,7 @@ import platform
 from dataclasses import asdict
 from typing import Any
 
-from slipway import PROTOCOL, audit, drift, identity, lock
+from slipway import PROTOCOL, audit, drift, identity, instances, lock
 from slipway.client import activity
 from slipway.host import Host
 from slipway.probe import ask_socket
@@ -18,13 +18,15 @@ def status(host: Host) -> dict[str, Any]:
     live = releases.current()
     record = releases.known(live) if live else Record(release="")
     holder = activity(host)
+    processes = _processes(host, live) if live else {}
     return {
         "protocol": PROTOCOL,
         "host": host.name,
         "system": platform.freedesktop_os_release().get("PRETTY_NAME", ""),
         "architecture": architecture(),
-        "state": _state(host, live, holder),
+        "state": _state(host, live, holder, processes),
         "live": live,
+        "processes": processes,
         "canary": releases.slice("canary"),
         "since": record.live_at,
         "by": record.request.get("by"),
@@ -42,7 +44,13 @@ def status(host: Host) -> dict[str, Any]:
     }
 
 
-def _state(host: Host, live: str | None, holder: dict[str, Any] | None) -> str:
+def _processes(host: Host, live: str) -> dict[str, str]:
+    """What the live release runs besides its web server, and how each is."""
+    units = instances.processes(host, live) + instances.singles(host, live)
+    return {instances.title(unit): host.systemd.state(unit).active for unit in units}
+
+
+def _state(host: Host, live: str | None, holder: dict[str, Any] | None, processes: dict[str, str]) -> str:
     if holder is None:
         if any(record.phase for record in host.releases.all()):
             return "interrupted"
@@ -53,7 +61,7 @@ def _state(host: Host, live: str | None, holder: dict[str, Any] | None) -> str:
     if any(host.releases.slice(name) != live for name in ("live", "canary")):
         return "mixed"
     answer = ask_socket(host.releases.socket(live), host.config.ready_path, host.config.probe_host)
-    return "healthy" if answer.good else "unhealthy"
+    return "healthy" if answer.good and set(processes.values()) <= {"active"} else "unhealthy"
 
 
 def text(values: dict[str, Any]) -> str:
@@ -64,6 +72,8 @@ def text(values: dict[str, Any]) -> str:
         lines.append(f"  commit    {values['commit'] or 'unknown'}")
         name = "" if values["image_name"].startswith("sha256:") else f" {values['image_name']}"
         lines.append(f"  image     {values['image'][:19]}{name}")
+    if values["processes"]:
+        lines.append("  processes " + ", ".join(f"{name} {state}" for name, state in values["processes"].items()))
     lines.append(f"  rollback  {values['rollback_target'] or 'nothing to go back to'}")
     if values["secrets_changed"]:
         lines.append("  secrets   changed since this release started; it uses today's from its next start on")

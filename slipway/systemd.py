@@ -25,6 +25,11 @@ class UnitState:
         return self.restarts > 0 or self.active == "failed" or self.sub in {"auto-restart", "auto-restart-queued"}
 
     @property
+    def leaving(self) -> bool:
+        """It was stopped and finishes what it has."""
+        return self.active == "deactivating"
+
+    @property
     def ended(self) -> bool:
         """It is down and nothing is under way to change that."""
         return self.active in {"inactive", "failed"}
@@ -116,6 +121,8 @@ class Systemd:
         return int(self._run("systemctl", "show", "--property=MainPID", "--value", unit).stdout.strip() or 0)
 
     def _control(self, verb: str, *units: str, wait: bool, timeout: float) -> str | None:
+        if not units:
+            return None
         command = ["systemctl", "--no-ask-password", verb, *units]
         if not wait:
             command.insert(2, "--no-block")

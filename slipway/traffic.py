@@ -35,11 +35,3 @@ def drain(host: Host, release: str, since: float) -> None:
     while empty < 2 and time.monotonic() < deadline:
         empty = empty + 1 if waiting(path) == 0 else 0
         time.sleep(LOOK_SECONDS)
-
-
-def stop_instance(host: Host, release: str, wait: bool = True) -> str | None:
-    """Stop an instance and its socket: a socket left behind would start it again at the next connection.
-
-    Returns None, or what systemctl said when that failed.
-    """
-    return host.systemd.stop(f"app@{release}.service", f"app@{release}.socket", wait=wait)

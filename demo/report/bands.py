@@ -13,6 +13,7 @@ KINDS = {
     "probe": "prepare",
     "canary": "trial",
     "watch-canary": "trial",
+    "hand-over": "cutover",
     "cutover": "cutover",
     "probe-front": "cutover",
     "watch": "cutover",

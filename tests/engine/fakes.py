@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any, cast
@@ -25,6 +26,8 @@ class Behaviour:
     refuses_to_start: str | None = None
     """What systemctl says of it, when it does not start."""
     crashes: bool = False
+    process_crashes: str | None = None
+    """The process besides the web server that crashes: `worker` or `beat`."""
     answers: bool = True
     """False: it holds its socket and takes nothing from it."""
     not_ready_for: int = 0
@@ -123,16 +126,13 @@ class FakeSystemd(Systemd):
 
     def state(self, unit: str) -> UnitState:
         active = self.states.get(unit, "inactive")
-        crashed = active == "active" and unit.endswith(".service") and self.behaviour(unit).crashes
+        behaviour = self.behaviour(unit)
+        broken = "app@" if behaviour.crashes else f"app-{behaviour.process_crashes}."
+        crashed = active == "active" and unit.endswith(".service") and unit.startswith(broken)
         return UnitState(active, "running", int(crashed), 3 if crashed else 0)
 
     def loaded(self, pattern: str) -> list[str]:
-        kind, suffix = pattern.split("*")
-        return [
-            unit
-            for unit, active in self.states.items()
-            if unit.startswith(kind) and unit.endswith(suffix) and active != "inactive"
-        ]
+        return [unit for unit, active in self.states.items() if fnmatchcase(unit, pattern) and active != "inactive"]
 
     def journal(self, unit: str, lines: int = 30, since: str | None = None) -> list[str]:
         self.journals_since.append(since)
@@ -150,6 +150,10 @@ class FakeSystemd(Systemd):
     def running(self) -> set[str]:
         """The releases whose instance is up."""
         return {_release(unit) for unit in (*self.loaded("app@*.service"), *self.loaded("app@*.socket"))}
+
+    def processes(self) -> set[str]:
+        """The processes that are up, besides web servers: `worker.1@<release>`."""
+        return {unit.removeprefix("app-").removesuffix(".service") for unit in self.loaded("app-*@*.service")}
 
     def close(self) -> None:
         for server in self.servers.values():
@@ -211,7 +215,8 @@ class FakeHost(Host):
         """Put a release on disk, as shipping leaves it."""
         scripts = self.releases.path(release) / ".slipway"
         scripts.mkdir(parents=True)
-        (scripts / "web").write_text("#!/bin/sh\n")
+        for name in ("web", "worker", "beat"):
+            (scripts / name).write_text("#!/bin/sh\n")
         self.releases.save(Record(release=release, request={"kind": "deploy", "by": "alice", "state": "requested"}))
         if record:
             self.change(release, **record)
@@ -226,12 +231,17 @@ class FakeHost(Host):
         self.releases.save(record)
 
     def takes_every_phase(self, release: str) -> None:
-        """Let its activation migrate, be watched, and be held and confirmed."""
+        """Let its activation migrate, be watched, hand over what runs once, and be held and confirmed."""
         self.has_migrations(release)
+        self.has_processes()
         self.config = replace(self.config, watch_seconds=cast("int", 0.005))
         request = self.releases.record(release).request | {"kind": "deploy", "hold": 5, "state": "requested"}
         self.change(release, request=request)
         decision.confirm(self, release)
+
+    def has_processes(self) -> None:
+        """Let it be provisioned for two workers and, once on all hosts, beat."""
+        self.config = replace(self.config, processes={"worker": 2}, single_processes=["beat"])
 
     def has_migrations(self, release: str) -> None:
         (self.releases.path(release) / ".slipway/release").write_text("#!/bin/sh\n")

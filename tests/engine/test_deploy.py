@@ -30,7 +30,7 @@ def test_the_first_release_becomes_live(host: FakeHost) -> None:
     assert record.request["state"] == "done"
     # There is nothing to compare it with.
     assert names(record) == [
-        *("migrate", "start", "probe", "cutover", "probe-front", "hold", "keep", "retire", "prune"),
+        *("migrate", "start", "probe", "hand-over", "cutover", "probe-front", "hold", "keep", "retire", "prune"),
     ]
     assert host.releases.record(A) == record
 

@@ -321,7 +321,7 @@ def test_a_complete_release_has_its_scripts_mount_points_and_record(host: FakeHo
     assert all((root / point).is_dir() for point in ship.MOUNT_POINTS)
     assert (root / "etc/resolv.conf").readlink() == Path("/run/name-resolution/resolv.conf")
     assert (root / "etc/hosts").readlink() == Path("/run/name-resolution/hosts")
-    assert sorted(path.name for path in (root / ".slipway").iterdir()) == ["env", "web"]
+    assert sorted(path.name for path in (root / ".slipway").iterdir()) == ["env", "process", "web"]
     record = host.releases.record(A)
     assert (record.state, record.commit, record.healthy, record.request) == (
         "shipped",
@@ -418,7 +418,7 @@ def test_an_images_own_slipway_folder_is_replaced(host: FakeHost, kind: str) -> 
         (root / ".slipway/release").write_text("#!/bin/sh\nrm -rf /")
     ship.end(host, A)
     assert list(outside.iterdir()) == []
-    assert sorted(path.name for path in (host.releases.path(A) / ".slipway").iterdir()) == ["env", "web"]
+    assert sorted(path.name for path in (host.releases.path(A) / ".slipway").iterdir()) == ["env", "process", "web"]
 
 
 def test_an_end_that_was_killed_can_be_repeated_from_the_start(host: FakeHost, monkeypatch: pytest.MonkeyPatch) -> None:

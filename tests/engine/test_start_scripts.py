@@ -151,5 +151,5 @@ def test_a_migration_that_fails_fails(folder: Path) -> None:
 
 def test_the_procfile_does_not_replace_the_images_command() -> None:
     scripts = start_scripts(A, manifest(procfile={"web": "evil", "send-mail": "fine"}))
-    assert sorted(scripts) == ["env", "send-mail", "web"]
+    assert sorted(scripts) == ["env", "process", "send-mail", "web"]
     assert not [name for name, text in scripts.items() if "evil" in text]

@@ -32,10 +32,10 @@ CAUSES = {
 
 @pytest.fixture
 def live(host: FakeHost) -> Iterator[FakeHost]:
-    """A host on which A is live; at the end A must never have been stopped."""
+    """A host on which A is live; at the end its web server must never have been stopped."""
     deploy.activate(host, host.ship(A))
     yield host
-    assert not [call for call in host.systemd.calls if call.startswith("stop") and A in call]
+    assert not [call for call in host.systemd.calls if call.startswith("stop app@") and A in call]
     assert host.releases.current() == host.releases.slice("live") == host.releases.slice("canary") == A
     assert host.systemd.running() == {A}
     assert host.front.ask("", "/readyz", "").good

@@ -58,7 +58,7 @@ class Site:
         jinja.filters["bool"] = lambda value: str(value).lower() in {"true", "yes", "on", "1"}
         template = jinja.from_string((ROLES / "app/templates/30-settings.conf.j2").read_text())
         lines = (ROOT / "systemd/sandbox.conf").read_text().splitlines()
-        lines += template.render(self.values, __app_serves=True).splitlines()
+        lines += template.render(self.values, __app_memory=self["app_memory_max"], __app_patience="").splitlines()
         unit: dict[str, list[str]] = {}
         for line in lines:
             name, equals, value = line.partition("=")

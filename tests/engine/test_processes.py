@@ -1,0 +1,183 @@
+"""The processes of the Procfile: they are part of a release, and go the way it goes."""
+
+from dataclasses import replace
+from typing import Any, cast
+
+import pytest
+
+from slipway import deploy, phases, prune
+from slipway.cli import main
+from slipway.errors import PhaseError
+from slipway.recover import recover
+from slipway.status import status, text
+from tests.engine.fakes import Behaviour, FakeHost
+from tests.engine.names import A, B
+
+
+def all_of(release: str) -> set[str]:
+    return {f"worker.1@{release}", f"worker.2@{release}", f"beat.1@{release}"}
+
+
+@pytest.fixture(autouse=True)
+def settled(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(phases, "SETTLE_SECONDS", 0.02)
+
+
+@pytest.fixture
+def live(host: FakeHost) -> FakeHost:
+    host.has_processes()
+    deploy.activate(host, host.ship(A))
+    host.systemd.calls.clear()
+    return host
+
+
+def call(kind: str, process: str, release: str) -> str:
+    return f"{kind} app-{process}@{release}.service"
+
+
+def test_they_start_with_the_release_and_end_with_it(live: FakeHost) -> None:
+    assert live.systemd.processes() == all_of(A)
+    deploy.activate(live, live.ship(B))
+    assert live.systemd.processes() == all_of(B)
+    calls = live.systemd.calls
+    # The new workers are there before the old ones go, so that there is always somebody to work.
+    assert calls.index(call("start", "worker.2", B)) < calls.index(call("stop", "worker.1", A))
+    assert call("stop", "worker.1", A) in live.systemd.unwaited, "a task that takes long does not keep the deploy"
+
+
+def test_what_runs_once_never_runs_twice(live: FakeHost) -> None:
+    running: list[set[str]] = []
+
+    def look(_call: str) -> None:
+        running.append({unit for unit in live.systemd.processes() if unit.startswith("beat")})
+
+    live.systemd.before_call = look
+    deploy.activate(live, live.ship(B))
+    assert max(map(len, running)) == 1
+    assert call("stop", "beat.1", A) not in live.systemd.unwaited
+    assert live.systemd.processes() == all_of(B)
+
+
+@pytest.mark.parametrize("process", ["worker", "beat"])
+@pytest.mark.parametrize("watched", [False, True])
+def test_a_release_whose_process_crashes_is_taken_back(live: FakeHost, process: str, watched: bool) -> None:
+    if watched:
+        live.config = replace(live.config, watch_seconds=cast("int", 0.05))
+    bad = live.ship(B, Behaviour(process_crashes=process, says=("ModuleNotFoundError: No module named 'tasks'",)))
+    with pytest.raises(PhaseError, match=rf"(?s)its process {process}\.1 crashed.*No module named 'tasks'"):
+        deploy.activate(live, bad)
+    assert live.releases.current() == live.releases.slice("live") == live.releases.slice("canary") == A
+    assert live.systemd.running() == {A}
+    assert live.systemd.processes() == all_of(A)
+
+
+def test_a_process_that_does_not_start_takes_the_release_back(live: FakeHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    start = live.systemd.start
+
+    def refuse(*units: str, **given: Any) -> str | None:
+        return "Job failed" if call("", "worker.2", B).strip() in units else start(*units, **given)
+
+    monkeypatch.setattr(live.systemd, "start", refuse)
+    with pytest.raises(PhaseError, match=r"its process worker\.2 did not start \(Job failed\)"):
+        deploy.activate(live, live.ship(B))
+    assert live.systemd.processes() == all_of(A)
+
+
+def test_a_rollback_brings_the_old_ones_back(live: FakeHost) -> None:
+    deploy.activate(live, live.ship(B))
+    live.change(A, request={"kind": "rollback", "state": "requested"})
+    deploy.activate(live, A)
+    assert live.systemd.processes() == all_of(A)
+
+
+def test_a_release_from_before_the_process_was_in_the_procfile_can_be_returned_to(live: FakeHost) -> None:
+    deploy.activate(live, live.ship(B))
+    for name in ("worker", "beat"):
+        (live.releases.path(A) / ".slipway" / name).unlink()
+    live.change(A, request={"kind": "rollback", "state": "requested"})
+    deploy.activate(live, A)
+    assert live.systemd.processes() == set()
+    assert status(live)["state"] == "healthy"
+
+
+def test_they_come_back_at_boot_and_are_not_waited_for(live: FakeHost) -> None:
+    live.systemd.close()
+    live.systemd.states.clear()
+    recover(live, boot=True)
+    assert live.systemd.processes() == all_of(A)
+    assert live.systemd.calls == live.systemd.unwaited
+    assert live.systemd.calls[:2] == [f"start app@{A}.socket", f"start app@{A}.service"]
+
+
+def test_one_that_is_down_is_told_and_recover_starts_it(live: FakeHost) -> None:
+    live.systemd.states[f"app-worker.2@{A}.service"] = "failed"
+    shown = status(live)
+    assert shown["state"] == "unhealthy"
+    assert "processes worker.1 active, worker.2 failed, beat.1 active" in text(shown)
+    assert recover(live) == [f"started app-worker.2@{A}.service"]
+    assert status(live)["state"] == "healthy"
+
+
+def test_recover_stops_what_a_killed_engine_left_before_it_starts_what_runs_once(live: FakeHost) -> None:
+    live.ship(B)
+    live.systemd.states |= {f"app-beat.1@{A}.service": "inactive", f"app-beat.1@{B}.service": "active"}
+    recover(live)
+    assert live.systemd.calls == [
+        *(f"stop app@{B}.service", f"stop app@{B}.socket", call("stop", "beat.1", B)),
+        call("start", "beat.1", A),
+    ]
+    assert live.systemd.unwaited == []
+
+
+def test_one_that_finishes_its_task_after_it_was_retired_is_left_alone_and_keeps_its_files(live: FakeHost) -> None:
+    live.config = replace(live.config, keep=1)
+    deploy.activate(live, live.ship(B))
+    live.systemd.states[f"app-worker.1@{A}.service"] = "deactivating"
+    live.systemd.calls.clear()
+    assert recover(live) == []
+    assert live.systemd.calls == []
+    live.change(A, healthy=False)
+    prune.prune(live)
+    assert live.releases.path(A).is_dir()
+
+
+def test_a_job_runs_in_the_live_release(live: FakeHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    live.config = replace(live.config, jobs=["nightly"])
+    (live.releases.path(A) / ".slipway/jobs").mkdir()
+    (live.releases.path(A) / ".slipway/jobs/nightly").touch()
+    monkeypatch.setattr("slipway.cli.Host", lambda _config: live)
+    monkeypatch.setattr("slipway.cli.Config.load", lambda: live.config)
+    assert main(["job", "nightly"]) == 0
+    assert live.systemd.calls == [f"start job-nightly@{A}.service"]
+    last = status(live)["history"][-1]
+    assert (last["what"], last["job"], last["release"], last["ended"]) == ("job", "nightly", A, "done")
+
+
+def test_a_release_that_a_job_runs_in_is_not_removed(live: FakeHost) -> None:
+    deploy.activate(live, live.ship(B))
+    live.config = replace(live.config, keep=1)
+    live.change(A, healthy=False)
+    live.systemd.states[f"job-nightly@{A}.service"] = "activating"
+    prune.prune(live)
+    assert live.releases.path(A).is_dir()
+    live.systemd.states[f"job-nightly@{A}.service"] = "inactive"
+    prune.prune(live)
+    assert not live.releases.path(A).exists()
+
+
+def test_a_job_says_what_is_wrong(
+    live: FakeHost, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    live.config = replace(live.config, jobs=["nightly"])
+    monkeypatch.setattr("slipway.cli.Host", lambda _config: live)
+    monkeypatch.setattr("slipway.cli.Config.load", lambda: live.config)
+    assert main(["job", "hourly"]) == 2
+    assert "there is no job 'hourly'; app_jobs has nightly" in capsys.readouterr().err
+    assert main(["job", "nightly"]) == 1
+    assert f"{A} has no job nightly" in capsys.readouterr().err
+    (live.releases.path(A) / ".slipway/jobs").mkdir()
+    (live.releases.path(A) / ".slipway/jobs/nightly").touch()
+    monkeypatch.setattr(live.systemd, "start", lambda *_units, **_given: "Job failed")
+    assert main(["job", "nightly"]) == 1
+    assert f"journalctl --unit=job-nightly@{A}.service" in capsys.readouterr().err
+    assert status(live)["history"][-1]["ended"] == "failed"
