@@ -25,8 +25,6 @@ OLDEST_POSTGRES = "15"
 MATTERS_OF_TASTE = (
     *("prefer-bigint-over-int", "prefer-bigint-over-smallint", "prefer-identity", "prefer-text-field"),
     *("prefer-timestamp-tz", "ban-char-field", "require-enum-value-ordering"),
-    # Alembic's transaction takes back what failed half-way.
-    "prefer-robust-stmts",
     # The connection has the one (app/migrations/env.py), and the unit bounds the time of all.
     *("require-lock-timeout", "require-statement-timeout"),
 )
@@ -54,6 +52,8 @@ CHANGED = re.compile(
 )
 
 EXPAND = "add the new one beside it, let a release write both and read the new one; remove the old one a release later"
+CONCURRENTLY = "postgresql_concurrently=True, in `with op.get_context().autocommit_block():`"
+NOT_VALID = "add it with postgresql_not_valid=True, and VALIDATE CONSTRAINT in a later migration"
 INSTEAD = {
     "ban-drop-column": "let one release stop using it, and drop it with the one after",
     "ban-drop-table": "let one release stop using it, and drop it with the one after",
@@ -62,10 +62,11 @@ INSTEAD = {
     "changing-column-type": EXPAND,
     "adding-required-field": "give it a server_default, or let it be NULL: the release before does not fill it",
     "adding-not-nullable-field": "let one release fill it always, and demand it with the one after",
-    "require-concurrent-index-creation": "postgresql_concurrently=True, in `with op.get_context().autocommit_block():`",
-    "require-concurrent-index-deletion": "postgresql_concurrently=True, in `with op.get_context().autocommit_block():`",
-    "constraint-missing-not-valid": "add it with postgresql_not_valid=True, and VALIDATE CONSTRAINT in a later migration",
-    "adding-foreign-key-constraint": "add it with postgresql_not_valid=True, and VALIDATE CONSTRAINT in a later migration",
+    "require-concurrent-index-creation": CONCURRENTLY,
+    "require-concurrent-index-deletion": CONCURRENTLY,
+    "prefer-robust-stmts": "if_not_exists=True, or a migration of its own: autocommit_block() commits what is above it",
+    "constraint-missing-not-valid": NOT_VALID,
+    "adding-foreign-key-constraint": NOT_VALID,
     "unknown-to-add-only": "let one release keep to it already, and demand it with the one after",
     "cannot-be-read": "use `op` alone: what asks the database, or is no SQL, has to be explained",
     "needs-no-excuse": "remove it from safe_because",
@@ -158,6 +159,11 @@ def _write(script: Script, written: _Statements) -> str | None:
     try:
         with Operations.context(context), context.begin_transaction():
             script.module.upgrade()
+            # Alembic's last statement: it tells squawk what is committed together with it, and what is not.
+            version = (
+                f"SET version_num='{script.revision}' WHERE alembic_version.version_num = '{script.down_revision}'"
+            )
+            context.impl.static_output(f"UPDATE alembic_version {version};")
     except Exception as error:
         return f"{type(error).__name__}: {error}"
     return None

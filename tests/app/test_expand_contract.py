@@ -14,39 +14,51 @@ from typing import Any
 import asyncpg  # type: ignore[import-untyped]
 import httpx
 import pytest
+from alembic.script import ScriptDirectory
 
 from app import schema
 from tests.app import postgres
+from tests.app.compatibility import findings
 from tests.app.service import ROOT, load, migrate, migrating, running
 
 pytestmark = pytest.mark.slow
 
-EXPAND = """
-op.add_column("links", sa.Column("note", sa.Text))
+ADD_COLUMN = 'op.add_column("links", sa.Column("note", sa.Text))'
+EXPAND = (
+    f"""
+{ADD_COLUMN}
 op.add_column("links", sa.Column("hidden", sa.Boolean, nullable=False, server_default=sa.false()))
 op.create_table("tags", sa.Column("name", sa.String(40), primary_key=True))
+""",
+    """
 with op.get_context().autocommit_block():
     op.drop_index("links_by_time", "links", if_exists=True, postgresql_concurrently=True)
-    op.create_index("links_by_time", "links", ["created_at"], postgresql_concurrently=True)
-"""
+    op.create_index("links_by_time", "links", ["created_at"], if_not_exists=True, postgresql_concurrently=True)
+""",
+)
 CONTRACT_TOO_EARLY = """
 with op.batch_alter_table("links") as links:
     links.drop_column("clicks")
 """
-ADD_COLUMN = 'op.add_column("links", sa.Column("note", sa.Text))'
 
 
-def release(folder: Path, upgrade: str) -> Path:
-    """Make the next release: this one, and one migration more. Returns its folder."""
+def release(folder: Path, *upgrades: str) -> Path:
+    """Make the next release: this one, and some migrations more. Returns its folder."""
     for part in ("app", "server"):
         shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
-    number = int(schema.HEAD) + 1
-    (folder / f"app/migrations/versions/{number:04}_next.py").write_text(
-        "import sqlalchemy as sa\nfrom alembic import op\n\n"
-        f"revision = '{number:04}'\ndown_revision = '{schema.HEAD}'\n\n\n"
-        f"def upgrade():\n{indent(upgrade.strip(), '    ')}\n"
-    )
+    for number, upgrade in enumerate(upgrades, int(schema.HEAD) + 1):
+        (folder / f"app/migrations/versions/{number:04}_next.py").write_text(
+            "import sqlalchemy as sa\nfrom alembic import op\n\n"
+            f"revision = '{number:04}'\ndown_revision = '{number - 1:04}'\n\n\n"
+            f"def upgrade():\n{indent(upgrade.strip(), '    ')}\n"
+        )
     return folder
+
+
+def refused(folder: Path) -> set[str]:
+    """Tell the rules that the migrations of a release break."""
+    scripts = ScriptDirectory(str(folder / "app/migrations"))
+    return {found.rule for script in scripts.iterate_revisions("heads", schema.HEAD) for found in findings(script)}
 
 
 @dataclass
@@ -96,7 +108,8 @@ def server(state: Path) -> Iterator[Data]:
 
 def test_the_release_before_serves_on_what_the_next_one_adds(data: Data, tmp_path: Path) -> None:
     """A deploy, the cutover, and a rollback, as the database sees them."""
-    following = release(tmp_path / "next", EXPAND)
+    following = release(tmp_path / "next", *EXPAND)
+    assert not refused(following)
 
     async def deploy(url: str) -> Counter[str]:
         count: Counter[str] = Counter()
@@ -121,7 +134,9 @@ def test_the_release_before_serves_on_what_the_next_one_adds(data: Data, tmp_pat
 def test_one_that_removes_at_once_breaks_it(data: Data, tmp_path: Path) -> None:
     """What the check is for: the same story with a migration that it refuses."""
     with running(data.state, DATABASE_URL=data.url) as old:
-        migrate(data.state, release(tmp_path / "next", CONTRACT_TOO_EARLY), DATABASE_URL=data.url)
+        following = release(tmp_path / "next", CONTRACT_TOO_EARLY)
+        assert refused(following) == {"ban-drop-column"}
+        migrate(data.state, following, DATABASE_URL=data.url)
         assert httpx.post(f"{old.url}/links", json={"url": "https://example.org/"}).status_code >= 500
 
 
@@ -142,7 +157,7 @@ def test_one_that_fails_leaves_nothing(data: Data, tmp_path: Path) -> None:
 
 
 def test_two_at_once_take_turns(data: Data, tmp_path: Path) -> None:
-    following = release(tmp_path / "next", EXPAND)
+    following = release(tmp_path / "next", *EXPAND)
     with (
         migrating(data.state, following, DATABASE_URL=data.url) as one,
         migrating(data.state, following, DATABASE_URL=data.url) as two,
@@ -225,7 +240,7 @@ def test_what_writes_an_index_while_the_table_is_used_need_not_wait_for_whoever_
     server: Data, tmp_path: Path
 ) -> None:
     """CREATE INDEX CONCURRENTLY waits for every statement that began before it: one that waits its turn is not one."""
-    following = release(tmp_path / "next", f'op.execute("SELECT pg_sleep(2)")\n{EXPAND}')
+    following = release(tmp_path / "next", 'op.execute("SELECT pg_sleep(2)")', *EXPAND)
     with migrating(server.state, following, DATABASE_URL=server.url) as one:
         time.sleep(1)
         with migrating(server.state, following, DATABASE_URL=server.url) as two:

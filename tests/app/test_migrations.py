@@ -57,6 +57,7 @@ REFUSED = {
     "require-concurrent-index-creation": 'op.create_index("by_url", "links", ["url"])',
     "require-concurrent-index-deletion": 'op.drop_index("by_url", "links")',
     "ban-concurrent-index-creation-in-transaction": 'op.create_index("by_url", "links", ["url"], postgresql_concurrently=True)',
+    "prefer-robust-stmts": 'op.add_column("links", sa.Column("note", sa.Text))\n' + CONCURRENTLY + "pass",
     "renaming-object": "op.execute(\"ALTER TYPE kind RENAME VALUE 'a' TO 'b'\")",
     "ban-drop-view": 'op.execute("DROP VIEW sums")',
     "cannot-be-read": 'op.get_bind().execute(sa.text("SELECT 1")).scalar_one()',
@@ -72,8 +73,9 @@ def test_one_that_is_not_compatible_is_refused(tmp_path: Path, rule: str) -> Non
 @pytest.mark.parametrize(
     "upgrade",
     [
-        CONCURRENTLY + 'op.create_index("one", "links", ["url"], unique=True, postgresql_concurrently=True)',
-        CONCURRENTLY + 'op.drop_index("one", "links", postgresql_concurrently=True)',
+        CONCURRENTLY
+        + 'op.create_index("one", "links", ["url"], unique=True, if_not_exists=True, postgresql_concurrently=True)',
+        CONCURRENTLY + 'op.drop_index("one", "links", if_exists=True, postgresql_concurrently=True)',
         'op.create_check_constraint("more", "links", "clicks >= 0", postgresql_not_valid=True)',
         'op.create_foreign_key("of", "links", "days", ["day"], ["day"], postgresql_not_valid=True)',
         'op.execute("UPDATE links SET clicks = 0; DELETE FROM links")',
@@ -94,10 +96,10 @@ def test_what_no_rule_knows_to_be_harmless_is_refused(tmp_path: Path, upgrade: s
         'op.add_column("links", sa.Column("note", sa.Text))',
         'op.add_column("links", sa.Column("hidden", sa.Boolean, nullable=False, server_default=sa.false()))',
         'with op.batch_alter_table("links") as links:\n    links.add_column(sa.Column("note", sa.Text))',
-        CONCURRENTLY + 'op.create_index("by_url", "links", ["url"], postgresql_concurrently=True)',
+        CONCURRENTLY + 'op.create_index("by_url", "links", ["url"], if_not_exists=True, postgresql_concurrently=True)',
         CONCURRENTLY
-        + 'op.drop_index("by_url", "links", postgresql_concurrently=True, if_exists=True)\n'
-        + '    op.create_index("by_url", "links", ["url"], postgresql_concurrently=True)',
+        + 'op.drop_index("by_url", "links", if_exists=True, postgresql_concurrently=True)\n'
+        + '    op.create_index("by_url", "links", ["url"], if_not_exists=True, postgresql_concurrently=True)',
         'op.create_table("tags", sa.Column("name", sa.Text))\n'
         'op.create_index("one", "tags", ["name"], unique=True)\n'
         'op.create_check_constraint("some", "tags", "name > \'\'")',
