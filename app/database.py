@@ -20,6 +20,9 @@ from app.settings import Settings
 LOCK_TIMEOUT = 20
 """Seconds to wait for another process's write before the request fails. A write takes about a millisecond."""
 
+COMMAND_TIMEOUT = 30
+"""Seconds that a request waits for one statement on Postgres."""
+
 READERS = 4
 """SQLite connections for reading in one worker; each is a thread."""
 
@@ -39,7 +42,8 @@ class Database:
     in order, so that only the workers (not all their requests) contend for the file's lock.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, command_timeout: float | None = COMMAND_TIMEOUT) -> None:
+        """Connect to nothing yet. `command_timeout` is for one statement, in seconds; None waits for its end."""
         if settings.database_url is None:
             settings.state_directory.mkdir(parents=True, exist_ok=True)
             url = f"sqlite+aiosqlite:///{settings.state_directory / 'app.db'}"
@@ -51,7 +55,7 @@ class Database:
                 pool_size=settings.connections_per_worker,
                 max_overflow=0,
                 pool_pre_ping=True,  # finds out before the request does that a failover closed the connection
-                connect_args={"timeout": 5, "command_timeout": 30},
+                connect_args={"timeout": 5, "command_timeout": command_timeout},
             )
 
     @asynccontextmanager

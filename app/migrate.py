@@ -7,15 +7,25 @@ import asyncio
 import fcntl
 import logging
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from sqlalchemy.exc import DBAPIError
 
 from app import schema
 from app.database import LOCK_TIMEOUT, Database
 from app.settings import Settings
 
 log = logging.getLogger(__name__)
+
+TRIES = 5
+PAUSE_SECONDS = 3
+"""Between two tries the requests that have waited behind the last one are served."""
+
+LOCK_NOT_AVAILABLE = "55P03"
+"""What Postgres calls a lock that did not come within `lock_timeout`."""
 
 
 def main() -> None:
@@ -26,12 +36,30 @@ def main() -> None:
         if not schema.behind(asyncio.run(_revision(settings))):
             log.info("nothing to do: the database has migration %s", schema.HEAD)
             return
-        from alembic import command  # only now: workers that start together all come by here, and one has to do it
-        from alembic.config import Config
+        _upgrade(settings)
 
-        config = Config()
-        config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-        command.upgrade(config, "head")
+
+def _upgrade(settings: Settings) -> None:
+    from alembic import command  # only now: workers that start together all come by here, and one has to do it
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    for left in reversed(range(TRIES)):
+        try:
+            command.upgrade(config, "head")
+        except DBAPIError as error:
+            if getattr(error.orig, "sqlstate", None) != LOCK_NOT_AVAILABLE:
+                raise
+            log.warning("a table is busy: no lock within %g s, %d tries left", settings.migration_lock_seconds, left)
+            if not left:
+                raise SystemExit(
+                    f"error: {error.statement}: another transaction holds the table (the oldest `xact_start` in "
+                    "pg_stat_activity); this migration changed nothing: end that transaction, then deploy again"
+                ) from error
+            time.sleep(PAUSE_SECONDS)
+        else:
+            return
 
 
 async def _revision(settings: Settings) -> str | None:

@@ -23,6 +23,9 @@ class Settings(BaseSettings):
     database_connections: Annotated[int, Field(ge=1, le=1000)] = 20
     """Most connections that this release opens to Postgres, over all its workers. During a cutover two releases run."""
 
+    migration_lock_seconds: Annotated[float, Field(ge=0.1, le=60)] = 2
+    """Longest that a migration waits for a table on Postgres: as long do all requests wait that come after it."""
+
     broker_url: SecretStr | None = None
     """Valkey or Redis, which holds the tasks for `worker`: `redis://user:password@host/0`, or `redis+socket:///path`.
     Without it there is no queue, and what needs one answers 503."""

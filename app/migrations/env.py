@@ -1,6 +1,7 @@
-"""How Alembic runs this app's migrations: on the app's own settings, in one transaction, with bounded waiting."""
+"""How Alembic runs this app's migrations: on the app's own settings, one transaction each, with bounded waiting."""
 
 import asyncio
+import time
 from collections.abc import Iterable
 
 from alembic import context
@@ -16,6 +17,8 @@ from app.settings import Settings
 LOCK_ID = 7_423_001
 """Any number, so long as nothing else in the database uses it for an advisory lock."""
 
+POLL_SECONDS = 0.2
+
 
 def number(
     migration: MigrationContext, _: str | Iterable[str | None] | Iterable[str], directives: list[MigrationScript]
@@ -26,30 +29,45 @@ def number(
     directives[0].rev_id = f"{int(head or 0) + 1:04}"
 
 
-def run(connection: Connection) -> None:
-    """Run what is missing, all or nothing."""
+def take_turns(connection: Connection, lock_seconds: float) -> None:
+    """Wait for another migration as long as it takes, but for a table only briefly. Both last for the connection.
+
+    Everyone who comes after an ALTER TABLE that waits, waits behind it.
+    """
+    # Asked again and again: CREATE INDEX CONCURRENTLY waits for every statement that began before it, so for one that
+    # waits here, too.
+    while not connection.scalar(text(f"SELECT pg_try_advisory_lock({LOCK_ID})")):
+        connection.commit()
+        time.sleep(POLL_SECONDS)
+    connection.execute(text(f"SET lock_timeout = '{round(lock_seconds * 1000)}ms'"))
+    # A statement ends with the process that sent it; else the server would go on, and hold its locks.
+    connection.execute(text("SET client_connection_check_interval = '1s'"))
+    connection.commit()
+
+
+def run(connection: Connection, lock_seconds: float) -> None:
+    """Run what is missing; each migration is all or nothing."""
+    if connection.dialect.name == "postgresql":
+        take_turns(connection, lock_seconds)
     context.configure(
         connection=connection,
         target_metadata=Base.metadata,
         process_revision_directives=number,
         transactional_ddl=True,  # SQLite can, too, now that app.database starts its transactions
+        transaction_per_migration=True,  # what one has locked is not held for the others
         render_as_batch=True,  # SQLite's ALTER TABLE knows little; Alembic copies the table instead
     )
     with context.begin_transaction():
-        if connection.dialect.name == "postgresql":
-            # Wait for another migration as long as it takes, but for a table only briefly: everyone who comes after
-            # an ALTER TABLE that waits, waits behind it.
-            connection.execute(text(f"SELECT pg_advisory_xact_lock({LOCK_ID})"))
-            connection.execute(text("SET LOCAL lock_timeout = '5s'"))
         context.run_migrations()
 
 
 async def main() -> None:
     """Connect and run."""
-    database = Database(Settings.load())
+    settings = Settings.load()
+    database = Database(settings, command_timeout=None)
     try:
         async with database.writer.connect() as connection:
-            await connection.run_sync(run)
+            await connection.run_sync(run, settings.migration_lock_seconds)
             await connection.commit()
     finally:
         await database.close()

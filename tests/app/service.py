@@ -1,11 +1,13 @@
 """The real service, started as the image starts it, for the tests that ask it over HTTP."""
 
+import asyncio
 import os
 import signal
 import socket
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -39,18 +41,23 @@ def free_port() -> int:
 
 @contextmanager
 def running(
-    state: Path, command: tuple[str, ...] = GUNICORN, name: str = "service", ready: str = "/readyz", **env: str
+    state: Path,
+    command: tuple[str, ...] = GUNICORN,
+    name: str = "service",
+    ready: str = "/readyz",
+    root: Path = ROOT,
+    **env: str,
 ) -> Iterator[Service]:
-    """Start the service on a free port of 127.0.0.1; `{port}` in the command stands for it."""
+    """Start the service of a release on a free port of 127.0.0.1; `{port}` in the command stands for it."""
     port = free_port()
     log = state / f"{name}.log"
     inherited = {key: value for key, value in os.environ.items() if key not in {"DATABASE_URL", "WEB_CONCURRENCY"}}
     with log.open("wb") as output:
         process = subprocess.Popen(
             [part.format(port=port) for part in command],
-            cwd=ROOT,
+            cwd=root,
             env=inherited
-            | {"STATE_DIRECTORY": str(state), "PORT": str(port), "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
+            | {"STATE_DIRECTORY": str(state), "PORT": str(port), "PYTHONPATH": str(root), "PYTHONUNBUFFERED": "1"}
             | env,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -82,11 +89,43 @@ def wait_until_ready(service: Service, path: str, seconds: float = 30) -> None:
     raise AssertionError(f"the service did not get ready:\n{service.logged()}")
 
 
-def migrate(state: Path, **env: str) -> None:
-    subprocess.run(
+def migrate(state: Path, root: Path = ROOT, **env: str) -> None:
+    with migrating(state, root, **env) as process:
+        said, _ = process.communicate()
+    assert process.returncode == 0, said
+
+
+@contextmanager
+def migrating(state: Path, root: Path = ROOT, **env: str) -> Iterator[subprocess.Popen[str]]:
+    """Start the migrations of a release, with all they say as their output."""
+    inherited = {key: value for key, value in os.environ.items() if key != "DATABASE_URL"}
+    with subprocess.Popen(
         [sys.executable, "-m", "app.migrate"],
-        cwd=ROOT,
-        env={**os.environ, "STATE_DIRECTORY": str(state), **env},
-        check=True,
-        capture_output=True,
-    )
+        cwd=root,
+        env=inherited | {"STATE_DIRECTORY": str(state), "PYTHONPATH": str(root), "PYTHONUNBUFFERED": "1"} | env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+async def load(urls: list[str], seconds: float, clients: int = 12) -> Counter[str]:
+    """Make links, follow them and read their counts, without a pause."""
+    count: Counter[str] = Counter()
+    end = time.monotonic() + seconds
+
+    async def client(url: str) -> None:
+        async with httpx.AsyncClient(base_url=url, timeout=30) as http:
+            while time.monotonic() < end:
+                made = await http.post("/links", json={"url": "https://example.org/"})
+                slug = made.json().get("slug")
+                answers = [made, await http.get(f"/{slug}"), await http.get(f"/links/{slug}")]
+                count["answered"] += len(answers)
+                count["failed"] += sum(answer.status_code >= 400 for answer in answers)
+
+    await asyncio.gather(*(client(urls[n % len(urls)]) for n in range(clients)))
+    return count

@@ -4,8 +4,6 @@ import asyncio
 import sqlite3
 import subprocess
 import sys
-import time
-from collections import Counter
 from pathlib import Path
 
 import httpx
@@ -19,7 +17,7 @@ from app import links, schema
 from app.database import READERS, Database, Pool
 from app.models import Link
 from app.settings import Settings
-from tests.app.service import ROOT, migrate, running
+from tests.app.service import ROOT, load, migrate, running
 
 
 def test_the_needed_migration_is_alembics_head() -> None:
@@ -37,24 +35,6 @@ def test_two_releases_write_to_one_file_without_an_error(state: Path) -> None:
         after = asyncio.run(load([old.url], seconds=1))
     assert both["failed"] == after["failed"] == 0, old.logged()
     assert both["answered"] > 100
-
-
-async def load(urls: list[str], seconds: float, clients: int = 12) -> Counter[str]:
-    """Make links, follow them and read their counts, without a pause."""
-    count: Counter[str] = Counter()
-    end = time.monotonic() + seconds
-
-    async def client(url: str) -> None:
-        async with httpx.AsyncClient(base_url=url, timeout=30) as http:
-            while time.monotonic() < end:
-                made = await http.post("/links", json={"url": "https://example.org/"})
-                slug = made.json().get("slug")
-                answers = [made, await http.get(f"/{slug}"), await http.get(f"/links/{slug}")]
-                count["answered"] += len(answers)
-                count["failed"] += sum(answer.status_code >= 400 for answer in answers)
-
-    await asyncio.gather(*(client(urls[n % len(urls)]) for n in range(clients)))
-    return count
 
 
 def test_readyz_names_the_cause(state: Path) -> None:
