@@ -54,11 +54,7 @@ def job(host: Host, name: str) -> None:
     release = live(host)
     if not (host.releases.path(release) / ".slipway/jobs" / name).exists():
         raise SlipwayError(f"{release} has no job {name}: it was shipped before the job was in app_jobs. Deploy again")
-    began = time.monotonic()
-    said = host.systemd.start(unit := f"job-{name}@{release}.service", timeout=JOB_SECONDS)
-    ended, seconds = ("failed" if said else "done"), round(time.monotonic() - began, 3)
-    audit.write(host, "job", job=name, release=release, by="its timer", ended=ended, seconds=seconds)
-    if said:
+    if host.systemd.start(unit := f"job-{name}@{release}.service", timeout=JOB_SECONDS):
         raise SlipwayError(f"the job {name} failed: journalctl --unit={unit} says why")
 
 

@@ -2,6 +2,7 @@
 
 import platform
 from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import Any
 
 from slipway import PROTOCOL, audit, drift, identity, instances, lock
@@ -27,6 +28,7 @@ def status(host: Host) -> dict[str, Any]:
         "state": _state(host, live, holder, processes),
         "live": live,
         "processes": processes,
+        "jobs": {name: _job(host, name) for name in host.config.jobs},
         "canary": releases.slice("canary"),
         "since": record.live_at,
         "by": record.request.get("by"),
@@ -48,6 +50,12 @@ def _processes(host: Host, live: str) -> dict[str, str]:
     """What the live release runs besides its web server, and how each is."""
     units = instances.processes(host, live) + instances.singles(host, live)
     return {instances.title(unit): host.systemd.state(unit).active for unit in units}
+
+
+def _job(host: Host, name: str) -> dict[str, Any] | None:
+    """How a job ended last on this host; None: it did not since the host started."""
+    found = host.systemd.result(f"job-{name}.service")
+    return {"result": found[0], "at": datetime.fromtimestamp(found[1], UTC).isoformat()} if found else None
 
 
 def _state(host: Host, live: str | None, holder: dict[str, Any] | None, processes: dict[str, str]) -> str:
@@ -74,6 +82,7 @@ def text(values: dict[str, Any]) -> str:
         lines.append(f"  image     {values['image'][:19]}{name}")
     if values["processes"]:
         lines.append("  processes " + ", ".join(f"{name} {state}" for name, state in values["processes"].items()))
+    lines += [f"  job       {name}: {each['result']} at {each['at']}" for name, each in values["jobs"].items() if each]
     lines.append(f"  rollback  {values['rollback_target'] or 'nothing to go back to'}")
     if values["secrets_changed"]:
         lines.append("  secrets   changed since this release started; it uses today's from its next start on")

@@ -69,6 +69,17 @@ class Systemd:
             exit_status=int(values.get("ExecMainStatus") or 0),
         )
 
+    def result(self, unit: str) -> tuple[str, float] | None:
+        """How a unit that runs to an end ended last, in systemd's word (`success`), and when (epoch seconds).
+
+        None: it did not since the host started.
+        """
+        names = "Result,ExecMainExitTimestamp"
+        shown = self._run("systemctl", "show", "--timestamp=unix", f"--property={names}", unit).stdout
+        values = dict(line.split("=", 1) for line in shown.splitlines() if "=" in line)
+        at = values.get("ExecMainExitTimestamp", "").removeprefix("@")
+        return (values["Result"], float(at)) if at and float(at) else None
+
     def loaded(self, pattern: str) -> list[str]:
         """Names of the units that match a pattern and are not plainly inactive."""
         listed = self._run(

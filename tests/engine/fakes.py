@@ -106,6 +106,8 @@ class FakeSystemd(Systemd):
         self.servers: dict[str, _Server] = {}
         self.before_call: Callable[[str], None] = lambda _call: None
         self.stop_says: str | None = None
+        self.results: dict[str, tuple[str, float]] = {}
+        """How units that run to an end ended last, and when."""
         self.one_off: list[Entry] = []
         """What the journal has of a one-off command."""
         self.one_off_hangs = False
@@ -130,6 +132,9 @@ class FakeSystemd(Systemd):
         broken = "app@" if behaviour.crashes else f"app-{behaviour.process_crashes}."
         crashed = active == "active" and unit.endswith(".service") and unit.startswith(broken)
         return UnitState(active, "running", int(crashed), 3 if crashed else 0)
+
+    def result(self, unit: str) -> tuple[str, float] | None:
+        return self.results.get(unit)
 
     def loaded(self, pattern: str) -> list[str]:
         return [unit for unit, active in self.states.items() if fnmatchcase(unit, pattern) and active != "inactive"]

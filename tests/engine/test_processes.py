@@ -149,8 +149,10 @@ def test_a_job_runs_in_the_live_release(live: FakeHost, monkeypatch: pytest.Monk
     monkeypatch.setattr("slipway.cli.Config.load", lambda: live.config)
     assert main(["job", "nightly"]) == 0
     assert live.systemd.calls == [f"start job-nightly@{A}.service"]
-    last = status(live)["history"][-1]
-    assert (last["what"], last["job"], last["release"], last["ended"]) == ("job", "nightly", A, "done")
+    assert status(live)["jobs"] == {"nightly": None}
+    live.systemd.results["job-nightly.service"] = ("exit-code", 1796097600.0)
+    assert status(live)["jobs"] == {"nightly": {"result": "exit-code", "at": "2026-12-01T04:00:00+00:00"}}
+    assert "job       nightly: exit-code at 2026-12-01T04:00:00+00:00" in text(status(live))
 
 
 def test_a_release_that_a_job_runs_in_is_not_removed(live: FakeHost) -> None:
@@ -180,4 +182,3 @@ def test_a_job_says_what_is_wrong(
     monkeypatch.setattr(live.systemd, "start", lambda *_units, **_given: "Job failed")
     assert main(["job", "nightly"]) == 1
     assert f"journalctl --unit=job-nightly@{A}.service" in capsys.readouterr().err
-    assert status(live)["history"][-1]["ended"] == "failed"

@@ -107,3 +107,23 @@ def test_the_journal_is_read_whatever_bytes_the_app_wrote(says: Says) -> None:
     called = says("journalctl", b"plain\ncaf\xe9\n")
     assert Systemd().journal("app@x.service", lines=7) == ["caf\ufffd", "plain"]
     assert "--unit=app@x.service --lines=7" in called()[0]
+
+
+@pytest.mark.parametrize(
+    ("shown", "result"),
+    [
+        (b"Result=success\nExecMainExitTimestamp=@1796097600\n", ("success", 1796097600.0)),
+        (b"Result=exit-code\nExecMainExitTimestamp=@1796097600.5\n", ("exit-code", 1796097600.5)),
+        (b"Result=success\nExecMainExitTimestamp=\n", None),
+        (b"Result=success\nExecMainExitTimestamp=@0\n", None),
+    ],
+)
+def test_how_a_unit_ended_last(says: Says, shown: bytes, result: tuple[str, float] | None) -> None:
+    called = says("systemctl", shown)
+    assert Systemd().result("job-nightly.service") == result
+    assert called() == ["show --timestamp=unix --property=Result,ExecMainExitTimestamp job-nightly.service"]
+
+
+def test_nothing_is_asked_for_no_units(says: Says) -> None:
+    says("systemctl", status=1)
+    assert Systemd().stop() is None
