@@ -26,7 +26,13 @@ PLAY = [
         "gather_facts": False,
         "tasks": [
             {"name": "Check", "ansible.builtin.import_role": {"name": "data", "tasks_from": "preflight"}},
-            {"name": "Show", "ansible.builtin.debug": {"msg": "web={{ __data_connections }} sum={{ __data_sum }}"}},
+            {
+                "name": "Show",
+                "ansible.builtin.debug": {
+                    "msg": "web={{ __data_connections }} sum={{ __data_sum }} "
+                    "{% for part, size in __data_memory.items() %}{{ part }}={{ size }} {% endfor %}"
+                },
+            },
         ],
     }
 ]
@@ -117,3 +123,51 @@ def test_a_data_host_that_cannot_be(tmp_path: Path, data: list[str], values: dic
     status, output = check(tmp_path, ["www1"], data, values)
     assert status
     assert expected in output
+
+
+MACHINE = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") >> 20
+"""MiB of the machine that the checks run on."""
+
+
+@pytest.mark.parametrize(
+    ("app", "values", "memory"),
+    [
+        (["www1"], {"data_memory": 1024}, 1024),
+        (["www1"], {}, int(MACHINE * 0.25)),
+        (["www1", "www2"], REMOTE, int(MACHINE * 0.75)),
+    ],
+    ids=["given", "beside the app", "a host of its own"],
+)
+def test_memory_follows_from_the_host(tmp_path: Path, app: list[str], values: dict[str, Any], memory: int) -> None:
+    status, output = check(tmp_path, app, app if len(app) == 1 else ["db1"], values)
+    assert not status, output
+    assert (
+        f"shared_buffers={memory // 4} effective_cache_size={memory // 2} work_mem={memory // 4 // 100} "
+        f"maintenance_work_mem={memory // 16} broker={memory // 8}"
+    ) in output
+
+
+def test_little_memory_is_never_none(tmp_path: Path) -> None:
+    status, output = check(tmp_path, ["www1"], ["www1"], {"data_memory": 64, "data_max_connections": 400})
+    assert not status, output
+    assert "shared_buffers=16 effective_cache_size=32 work_mem=1 maintenance_work_mem=16 broker=16" in output
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ({"data_memory": MACHINE + 1}, f"data_memory is {MACHINE + 1}"),
+        ({"data_memory": 32}, "data_memory is 32"),
+        ({"data_max_connections": 0}, "data_max_connections is 0"),
+        ({"data_pool_size": -1}, "data_pool_size is -1"),
+        ({"data_task_connections": -1}, "data_task_connections is -1"),
+        # PostgreSQL keeps five back from the app, whatever a person says.
+        ({"data_reserved_connections": 4}, "data_reserved_connections is 4"),
+    ],
+    ids=str,
+)
+def test_numbers_that_cannot_be(tmp_path: Path, values: dict[str, Any], expected: str) -> None:
+    status, output = check(tmp_path, ["www1"], ["www1"], values)
+    assert status
+    assert expected in output
+    assert "Correct the one that is not so" in output
