@@ -14,6 +14,8 @@ from deploys import ROOT
 
 SETTLED_SECONDS = 2
 """After the server is back, on a busy machine."""
+ENOUGH = 500
+"""Requests, to have seen anything: there are 150 a second for ten seconds."""
 
 
 class Load:
@@ -26,7 +28,7 @@ class Load:
 
     def run(self, *command: str) -> None:
         """Run a verb of tests/load/load. What it makes of failures is not asked: some are expected."""
-        subprocess.run([sys.executable, ROOT / "tests/load/load", *command], stdout=subprocess.DEVNULL, check=False)
+        subprocess.run([sys.executable, ROOT / "tests/load/load", *command], capture_output=True, check=False)
 
     def lines(self, name: str) -> list[dict[str, Any]]:
         """One of its files."""
@@ -81,11 +83,12 @@ def away(host: Any, ask: Any, command: str) -> tuple[float, float, list[tuple[in
 @pytest.mark.parametrize(
     "command",
     [
-        pytest.param("systemctl restart {unit}", id="restarted"),
-        pytest.param("systemctl stop {unit}; sleep 3; systemctl start {unit}", id="away"),
+        pytest.param("systemctl restart {unit}", id="restarted", marks=pytest.mark.catalogue),
+        pytest.param("systemctl stop {unit}; sleep 3; systemctl start {unit}", id="away", marks=pytest.mark.catalogue),
         # Nobody starts it again but systemd.
         pytest.param(
-            "systemctl kill --signal=KILL --kill-whom=all {unit}; sleep 0.2; until systemctl is-active {unit}; do sleep 0.1; done",
+            "systemctl kill --signal=KILL --kill-whom=all {unit}; sleep 0.2;"
+            " until systemctl is-active {unit}; do sleep 0.1; done",
             id="killed",
         ),
     ],
@@ -98,9 +101,12 @@ def test_the_app_outlives_postgres(host: Any, ask: Any, load: Load, unit: Any, c
     time.sleep(SETTLED_SECONDS)
     load.run("stop", load.name)
     failed, requests = load.lines("failures.jsonl"), load.lines("requests.jsonl")
+    assert len(requests) > ENOUGH
     within = [each for each in requests if began <= each["t"] + each["ms"] / 1000 and each["t"] <= ended]
     print(f"{ended - began:.2f} s; of {len(within)} requests {Counter((each['r'], each['s']) for each in within)}")
-    print(f"readyz {Counter(status for status, _ in said)}, {next((body for status, body in said if status != 200), '')}")
+    print(
+        f"readyz {Counter(status for status, _ in said)}, {next((body for status, body in said if status != 200), '')}"
+    )
     assert {each["s"] for each in failed} <= {503}, failed[:3]
     late = [each for each in failed if each["t"] > ended + SETTLED_SECONDS or each["t"] + each["ms"] / 1000 < began]
     assert late == []
@@ -115,4 +121,5 @@ def test_nobody_notices_the_broker(host: Any, ask: Any, load: Load, unit: Any) -
     assert {status for status, _ in said} == {200}
     assert processes(host) == before
     load.run("stop", load.name)
+    assert len(load.lines("requests.jsonl")) > ENOUGH
     assert load.lines("failures.jsonl") == []
