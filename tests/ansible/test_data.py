@@ -18,6 +18,7 @@ pytestmark = pytest.mark.slow
 HERE: dict[str, Any] = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
 PASSWORDS = {f"data_{name}_password": "x" * 20 for name in ("app", "migrate", "broker")}
 REMOTE: dict[str, Any] = PASSWORDS | {"data_address": "10.0.0.5"}
+PROCESSES = [{"name": "worker", "count": 2, "connections": 3}, {"name": "beat", "single": True, "connections": 0}]
 
 PLAY = [
     {
@@ -42,7 +43,7 @@ def check(folder: Path, app: list[str], data: list[str], values: dict[str, Any])
     """Run the checks; return their status and all of their output as one line."""
     groups = {"app": app, "data": data}
     inventory = {name: {"hosts": dict.fromkeys(hosts, HERE)} for name, hosts in groups.items()}
-    given = {"app_workers": 4, "app_workload": "io"} | values
+    given = {"app_workers": 4, "app_workload": "io", "app_processes": []} | values
     (folder / "hosts.yml").write_text(yaml.safe_dump(inventory | {"all": {"vars": given}}))
     (folder / "play.yml").write_text(json.dumps(PLAY))
     command = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", str(folder / "hosts.yml")]
@@ -67,6 +68,8 @@ def check(folder: Path, app: list[str], data: list[str], values: dict[str, Any])
         # (100 - 10) / (2 releases x 3 hosts)
         (["www1", "www2", "www3"], REMOTE, "web=15 sum=100"),
         (["www1"], {"data_pool_size": 5, "data_task_connections": 5}, "web=20 sum=60"),
+        # 45 less the 2 x 3 that the workers of the queue have; who schedules has none
+        (["www1"], {"app_processes": PROCESSES}, "web=39 sum=100"),
     ],
 )
 def test_pools_that_fit(tmp_path: Path, app: list[str], values: dict[str, Any], expected: str) -> None:
@@ -89,6 +92,12 @@ def test_pools_that_fit(tmp_path: Path, app: list[str], values: dict[str, Any], 
             REMOTE | {"data_pool_size": 5, "data_task_connections": 2},
             "x 3 hosts x (4 workers x 5 connections + 2 of tasks) + 10 in reserve = 142, and data_max_connections is 100. "
             "Raise data_max_connections to 142, lower data_pool_size to 3.",
+        ),
+        (
+            ["www1"],
+            {"data_pool_size": 11, "app_processes": PROCESSES},
+            "(4 workers x 11 connections + 6 of tasks) + 10 in reserve = 110, and data_max_connections is 100. "
+            "Raise data_max_connections to 110, lower data_pool_size to 9.",
         ),
         (
             ["www1"],

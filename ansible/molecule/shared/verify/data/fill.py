@@ -1,8 +1,8 @@
 """Runs on the host, as root: while two releases serve, opens every connection that both of them may, and tells what it saw.
 
-fill.py EXPECTED PATH: waits until both have a part of the traffic, holds the app's table so that each request keeps its
-connection, asks both for PATH until PostgreSQL counts EXPECTED connections of the app, and lets go; after four seconds at
-the latest, since the site's clients wait meanwhile.
+fill.py PATH: waits until both have a part of the traffic, holds the app's table so that each request keeps its connection,
+asks both for PATH until PostgreSQL counts no more connections of the app for half a second, and lets go; after four seconds
+at the latest, since the site's clients wait meanwhile.
 """
 
 import json
@@ -65,16 +65,19 @@ def connections(watcher: "subprocess.Popen[str]") -> int:
 
 def main() -> None:
     """Fill, count, let go."""
-    expected, path = int(sys.argv[1]), sys.argv[2]
+    path = sys.argv[1]
     watcher, holder = psql("postgres"), psql("postgres")
     sockets = both()
     tell(holder, "BEGIN; LOCK TABLE links IN ACCESS EXCLUSIVE MODE; SELECT 'held';")
-    began = time.monotonic()
+    began = grown = time.monotonic()
     clients: list[socket.socket] = []
+    seen = 0
     # A few at a time: the kernel wakes whichever worker is free, and each has to get as many as it has connections.
-    while (seen := connections(watcher)) < expected and time.monotonic() < began + 4:
+    while (now := time.monotonic()) < min(began + 4, grown + 0.5):
         clients += [send(each, path) for each in sockets for _ in range(4)]
         time.sleep(0.05)
+        if (count := connections(watcher)) > seen:
+            seen, grown = count, now
     # What is kept back is there now: for people, and for migrations.
     others = {user: tell(psql(user), "SELECT 'connected';") for user in ("postgres", "app_migrate")}
     total = tell(watcher, "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend';")
