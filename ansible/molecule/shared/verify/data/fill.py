@@ -1,8 +1,8 @@
-"""Runs on the host, as root: while two releases run, opens every connection that both of them may, and tells what it saw.
+"""Runs on the host, as root: while two releases serve, opens every connection that both of them may, and tells what it saw.
 
-fill.py EXPECTED REQUESTS PATH: waits for two releases that are ready, holds the app's table so that each request keeps its
-connection, asks each release for PATH that many times, and lets go when PostgreSQL counts EXPECTED connections of the app, or after
-eight seconds.
+fill.py PATH: waits until both have a part of the traffic, holds the app's table so that each request keeps its connection,
+asks both for PATH until PostgreSQL counts no more connections of the app for half a second, and lets go; after four seconds
+at the latest, since the site's clients wait meanwhile.
 """
 
 import json
@@ -47,28 +47,37 @@ def status(client: socket.socket) -> int:
     return int(line[1]) if line else 0
 
 
-def both() -> list[Path]:
-    """The sockets of two releases that are ready."""
+def both() -> set[Path]:
+    """The sockets of two releases that each have a slice of the traffic."""
     deadline = time.monotonic() + 150
     while time.monotonic() < deadline:
-        found = sorted(Path("/run/app").glob("*.sock"))
-        if len(found) == 2 and all(status(send(path, "/readyz")) == 200 for path in found):
+        found = {Path("/srv/app", name).resolve() for name in ("live.sock", "canary.sock")}
+        if len(found) == 2:
             return found
         time.sleep(0.05)
-    raise SystemExit("there were never two releases that were ready")
+    raise SystemExit("there were never two releases that served")
+
+
+def connections(watcher: "subprocess.Popen[str]") -> int:
+    """How many the app has."""
+    return int(tell(watcher, "SELECT count(*) FROM pg_stat_activity WHERE usename = 'app';"))
 
 
 def main() -> None:
     """Fill, count, let go."""
-    expected, requests = int(sys.argv[1]), int(sys.argv[2])
+    path = sys.argv[1]
     watcher, holder = psql("postgres"), psql("postgres")
     sockets = both()
     tell(holder, "BEGIN; LOCK TABLE links IN ACCESS EXCLUSIVE MODE; SELECT 'held';")
-    began = time.monotonic()
-    clients = [send(path, sys.argv[3]) for _ in range(requests) for path in sockets]
+    began = grown = time.monotonic()
+    clients: list[socket.socket] = []
     seen = 0
-    while seen < expected and time.monotonic() < began + 8:
-        seen = int(tell(watcher, "SELECT count(*) FROM pg_stat_activity WHERE usename = 'app';"))
+    # A few at a time: the kernel wakes whichever worker is free, and each has to get as many as it has connections.
+    while (now := time.monotonic()) < min(began + 4, grown + 0.5):
+        clients += [send(each, path) for each in sockets for _ in range(4)]
+        time.sleep(0.05)
+        if (count := connections(watcher)) > seen:
+            seen, grown = count, now
     # What is kept back is there now: for people, and for migrations.
     others = {user: tell(psql(user), "SELECT 'connected';") for user in ("postgres", "app_migrate")}
     total = tell(watcher, "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend';")
@@ -82,6 +91,7 @@ def main() -> None:
                 "total": int(total),
                 "others": others,
                 "held": round(held, 2),
+                "asked": len(answers),
                 "failed": [each for each in answers if each != 200],
             }
         )

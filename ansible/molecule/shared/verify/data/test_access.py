@@ -57,6 +57,15 @@ def test_nothing_listens_on_an_address(host: Any) -> None:
     assert {line.split()[4].rpartition(":")[2] for line in lines} == {"22", "80"}
 
 
+def test_its_memory_follows_from_the_hosts(host: Any) -> None:
+    pages, size = (int(host.check_output(f"getconf {name}")) for name in ("_PHYS_PAGES", "PAGE_SIZE"))
+    share = int((pages * size >> 20) * 0.25)
+    wanted = {"shared_buffers": share // 4, "effective_cache_size": share // 2, "maintenance_work_mem": share // 16}
+    for setting, megabytes in wanted.items():
+        sql = f"SELECT pg_size_bytes(current_setting('{setting}')) >> 20"
+        assert int(psql(host, "postgres", sql).stdout) == megabytes, setting
+
+
 def test_the_app_reads_and_writes_rows(as_app: Callable[..., list[str]]) -> None:
     inserted, deleted = as_app(
         "INSERT INTO links (slug, url, created_at) VALUES ('by-test', 'https://example.org', now()) RETURNING slug",

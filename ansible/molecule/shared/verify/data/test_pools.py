@@ -15,7 +15,7 @@ def number(host: Any, setting: str) -> int:
     return int(host.check_output(f"runuser -u postgres -- psql -At -c 'SHOW {setting}'"))
 
 
-def test_everything_is_opened_during_a_deploy(host: Any, ask: Any, environment: dict[str, str], name: str) -> None:
+def test_everything_is_opened_during_a_deploy(host: Any, ask: Any, environment: dict[str, str]) -> None:
     body = json.dumps({"url": "https://example.org"})
     link = ask("/links", method="POST", body=body, **{"Content-Type": "application/json"}).json
     workers = ask("/version").json["workers"]
@@ -25,13 +25,11 @@ def test_everything_is_opened_during_a_deploy(host: Any, ask: Any, environment: 
     assert pools <= most - 10
 
     deploy = Deploy(image="slipway-app:molecule-first")
-    # Four for each connection: the kernel hands them to whichever worker is free.
-    saw = json.loads(
-        host.check_output(f"python3 -c {shlex.quote(FILL)} {pools} {4 * pools // 2} /links/{link['slug']}")
-    )
+    saw = json.loads(host.check_output(f"python3 -c {shlex.quote(FILL)} /links/{link['slug']}"))
     assert deploy.wait() == 0, deploy.said
 
-    assert saw["connections"] == pools, saw
+    # Other processes of the releases may have some, too, which the sum knows.
+    assert pools <= saw["connections"] <= most - 10, saw
     assert saw["failed"] == []
     assert saw["others"] == {"postgres": "connected", "app_migrate": "connected"}
     assert saw["total"] <= most
