@@ -32,13 +32,14 @@ class BenchError(RuntimeError):
 class Host:
     """A test host (tools/host) for as long as the bench runs."""
 
-    def __init__(self, name: str, *, keep: bool) -> None:
+    def __init__(self, name: str, *, keep: bool, groups: str = "app") -> None:
         self.name = name
         self.keep = keep
+        self.groups = groups
 
     def __enter__(self) -> Self:
         run(str(ROOT / "tools/host"), "down", self.name)
-        run(str(ROOT / "tools/host"), "up", self.name)
+        run(str(ROOT / "tools/host"), "up", self.name, "--groups", self.groups)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
