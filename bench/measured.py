@@ -1,19 +1,21 @@
-"""The app with routes of known cost (app/), deployed to a host with PostgreSQL and a broker, with any number of workers.
+"""The app with routes of known cost (app/), on a host with PostgreSQL and a broker, with any number of workers.
 
 It is a release as any other: nginx, a unix socket, the sandbox, the pool. Only how many workers it has is said by a
 drop-in, since that needs a restart and no deploy.
 """
 
+from bench.deploying import APP, image
 from bench.host import ROOT, Host, run
 
 GROUPS = "app,data"
-APP, MEASURED = "slipway-app:bench", "slipway-app:bench-measured"
+MEASURED = "slipway-app:bench-measured"
+READY = 'from urllib.request import urlopen; urlopen("http://localhost/readyz")'
 READY_SECONDS = 30
 
 
 def deploy(host: Host) -> None:
     """Build it, provision the host, deploy, and install the load generator."""
-    run(str(ROOT / "tools/image"), "build", "--tag", APP)
+    image()
     run("docker", "build", "--quiet", f"--build-arg=APP={APP}", f"--tag={MEASURED}", str(ROOT / "bench/app"))
     host.play("site.yml", MEASURED)
     host.shell("apt-get install -qq -y --no-install-recommends wrk >/dev/null")
@@ -30,7 +32,7 @@ END
         systemctl daemon-reload
         systemctl restart app@{host.status()["live"]}.service
         for try in $(seq {READY_SECONDS * 10}); do
-            python3 -c 'from urllib.request import urlopen; urlopen("http://localhost/readyz")' 2>/dev/null && exit || sleep 0.1
+            python3 -c '{READY}' 2>/dev/null && exit || sleep 0.1
         done
         exit 1
     """)
