@@ -10,6 +10,7 @@ import matplotlib as mpl
 
 mpl.use("Agg")
 from matplotlib import pyplot as plt
+from matplotlib.ticker import LogLocator
 
 OURS, OTHERS = "#1b6ca8", "#b8c4ce"
 RESOLUTION = 110
@@ -65,7 +66,9 @@ def _scaling(figures: dict[str, Any]) -> Any:
         latency.plot(workers, route["p99_ms"], ".-", color=COLORS[name])
     rates.set_ylim(0, 1.08)
     latency.set_yscale("log")
+    latency.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     latency.yaxis.set_major_formatter("{x:g}")
+    latency.yaxis.set_minor_formatter("")
     memory.bar([str(count) for count in workers], figures["memory_mb"], color=OURS, width=0.6)
     memory.bar_label(memory.containers[0], fmt="{:.0f}", padding=2)
     for axes in (rates, latency):

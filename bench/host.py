@@ -6,6 +6,8 @@ import shlex
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -80,6 +82,23 @@ class Host:
         """Wait until nothing is activated: a rollback is told before the other release has ended."""
         while self.status()["lock"]:
             time.sleep(0.2)
+
+    @contextmanager
+    def alone(self) -> Iterator[list[float]]:
+        """Note how many CPUs other work on this machine used while the block ran: the figures are worth that much."""
+        noted: list[float] = []
+        began, before = time.monotonic(), self._others()
+        yield noted
+        noted.append((self._others() - before) / (time.monotonic() - began))
+
+    def _others(self) -> float:
+        """The seconds of CPU that all but this host have used so far; /proc/stat is of the whole machine."""
+        said = self.shell(
+            "getconf CLK_TCK; grep '^cpu ' /proc/stat; grep '^usage_usec' /sys/fs/cgroup/cpu.stat", user="deploy"
+        )
+        ticks, machine, own = said.splitlines()
+        user, nice, system, _, _, irq, softirq, *_ = (int(word) for word in machine.split()[1:])
+        return (user + nice + system + irq + softirq) / int(ticks) - int(own.split()[1]) / 1e6
 
     def received(self) -> int:
         """The bytes that have come in over the host's network so far."""

@@ -30,8 +30,8 @@ def measure(host: Host, rounds: int, seconds: int) -> dict[str, Any]:
     """Measure each route with each number of workers in each round. Every figure is the median of the rounds."""
     samples: dict[str, Samples] = {name: {workers: [] for workers in WORKERS} for name in ROUTES}
     used: dict[int, list[float]] = {workers: [] for workers in WORKERS}
-    for _ in range(rounds):
-        for workers in WORKERS:
+    with host.alone() as others:
+        for workers in WORKERS * rounds:
             measured.restart(host, workers, CONNECTIONS)
             for name, clients in ROUTES.items():
                 url = f"http://localhost/bench/{name}"
@@ -39,6 +39,7 @@ def measure(host: Host, rounds: int, seconds: int) -> dict[str, Any]:
                 samples[name][workers].append(got)
             used[workers].append(memory(host, "app@*.service"))
     return {
+        "others": others[0],
         "workers": list(WORKERS),
         "routes": {name: _series(samples[name]) for name in ROUTES},
         "memory_mb": [statistics.median(used[workers]) for workers in WORKERS],

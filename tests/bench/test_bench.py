@@ -87,11 +87,12 @@ def test_a_server_that_stands_still_is_asked_as_often_and_every_wait_counts(monk
 
 
 SCALING = {
+    "others": 0.04,
     "workers": [1, 2],
     "routes": {"compute": {"rate": [80.0, 160.0], "p99_ms": [200.0, 101.4], "cores": [1.0, 1.96], "knee": 2}},
     "memory_mb": [90.2, 120.4],
 }
-QUEUE = {"queue": {"p50_ms": 3.0, "p99_ms": 21.25, "requests": 900, "seconds": 0.41}}
+QUEUE = {"others": 0.7, "ways": {"queue": {"p50_ms": 3.0, "p99_ms": 21.25, "requests": 900, "seconds": 0.41}}}
 
 
 def test_the_table_has_the_parts_that_were_measured_and_no_others() -> None:
@@ -101,7 +102,12 @@ def test_the_table_has_the_parts_that_were_measured_and_no_others() -> None:
     assert "21.2 ms" in table
     assert "120 MB" in table
     assert "site.yml" not in table
-    assert report.table({"queue": QUEUE}).count("\n") == 0
+    assert report.table({"queue": QUEUE}).count("\n") == 1
+
+
+def test_figures_of_a_machine_that_did_something_else_say_so() -> None:
+    assert "NOT REACHED" in report.table({"queue": QUEUE})
+    assert "NOT REACHED" not in report.table({"scaling": SCALING})
 
 
 def test_a_part_that_does_not_exist_is_refused_with_those_that_do(
