@@ -48,14 +48,14 @@ class Host:
         if not self.keep:
             run(str(ROOT / "tools/host"), "down", self.name)
 
-    def play(self, verb: str, image: str) -> float:
-        """Run a playbook. Returns the seconds that it took, from typing it to the prompt.
+    def play(self, verb: str, image: str, **more: Any) -> float:
+        """Run a playbook, with more variables if given. Returns the seconds that it took, from typing it to the prompt.
 
         Raises:
             BenchError: it failed.
         """
         settings = ROOT / "ansible/inventories/local/settings.env"
-        variables = VARIABLES | {"release_image": image, "release_settings_file": str(settings)}
+        variables = VARIABLES | {"release_image": image, "release_settings_file": str(settings)} | more
         inventory = ROOT / f".cache/hosts/{self.name}/inventory.yml"
         began = time.monotonic()
         run("ansible-playbook", "-i", str(inventory), "-e", json.dumps(variables), verb, folder=ROOT / "ansible")

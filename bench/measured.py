@@ -17,7 +17,7 @@ def deploy(host: Host) -> None:
     """Build it, provision the host, deploy, and install the load generator."""
     image()
     run("docker", "build", "--quiet", f"--build-arg=APP={APP}", f"--tag={MEASURED}", str(ROOT / "bench/app"))
-    host.play("site.yml", MEASURED)
+    host.play("site.yml", MEASURED, app_processes=[{"name": "worker"}])
     host.shell("apt-get install -qq -y --no-install-recommends wrk >/dev/null")
 
 

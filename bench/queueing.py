@@ -11,7 +11,7 @@ from bench import measured
 from bench.host import Host
 
 WORKERS = 2
-"""Of the web, and as many processes of the queue: one for each core of a small VM."""
+"""Of the web, one for each core of a small VM. The queue has as many processes as there are cores, too."""
 
 ASKER = (Path(__file__).parent / "asker.py").read_text()
 
@@ -19,10 +19,8 @@ ASKER = (Path(__file__).parent / "asker.py").read_text()
 def measure(host: Host, rounds: int) -> dict[str, Any]:
     """Make the pictures in each way in each round. A way's times of all rounds count together."""
     measured.restart(host, WORKERS, connections=20)
-    _work(host)
     with host.alone() as others:
         said = json.loads(_ask(host, rounds))
-    host.shell("systemctl stop 'run@*.service'")
     ways = {
         way: {
             "p50_ms": percentile(times, 50),
@@ -33,21 +31,6 @@ def measure(host: Host, rounds: int) -> dict[str, Any]:
         for way, times in said["ms"].items()
     }
     return {"others": others[0], "ways": ways}
-
-
-def _work(host: Host) -> None:
-    """Start what works off the queue, with the release's own files, settings and sandbox; return when it is ready."""
-    host.shell(
-        f"""
-        slipway run --timeout 600 -- celery --app app.tasks worker --without-gossip --without-mingle \
-            --concurrency {WORKERS} </dev/null >/tmp/celery.log 2>&1 &
-        for try in $(seq 300); do
-            grep --quiet ' ready' /tmp/celery.log && exit || sleep 0.1
-        done
-        cat /tmp/celery.log; exit 1
-        """,
-        user="deploy",
-    )
 
 
 def _ask(host: Host, rounds: int) -> str:
