@@ -1,7 +1,7 @@
 """`python -m bench` (make bench): measures on a test host of its own, prints a table, saves charts.
 
-The host is a local systemd container, made at the beginning and removed at the end. A whole run takes about a quarter
-of an hour. Everything stays on this machine.
+The host is a local systemd container, made at the beginning and removed at the end. A whole run takes about eleven
+minutes. Everything stays on this machine.
 
     make bench ARGS='--only scaling'      one part (or several: --only scaling --only queue)
 """

@@ -22,6 +22,9 @@ ALONE = 0.5
 PAUSE = 0.3
 """Seconds between two ways, for what is still under way."""
 
+MOST_SECONDS = 60
+"""For the pictures of one round. Longer, and nobody works off the queue."""
+
 
 async def ask(method: str, path: str, body: bytes = b"") -> tuple[int, bytes]:
     """Send a request on a connection of its own. Returns the status and the body."""
@@ -106,7 +109,8 @@ async def meanwhile(way: str, followed: list[str]) -> tuple[list[float], float]:
     made = asyncio.Event()
     following = asyncio.create_task(follow(followed, made))
     began = time.monotonic()
-    await WAYS[way](slugs)
+    async with asyncio.timeout(MOST_SECONDS):
+        await WAYS[way](slugs)
     seconds = time.monotonic() - began
     made.set()
     return await following, seconds
