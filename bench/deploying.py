@@ -9,13 +9,14 @@ from typing import Any
 
 from bench.host import CACHE, ROOT, Host, run
 
+APP = "slipway-app:bench"
 ROUNDS = 3
 """Deploys of a changed line, each followed by both rollbacks."""
 
 
 def measure(host: Host) -> dict[str, Any]:
     """Measure every verb. The host is bare before and serves afterwards."""
-    first = run(str(ROOT / "tools/image"), "build", "--tag", "slipway-app:bench").split()[-1]
+    first = image()
     figures: dict[str, Any] = {"site_bare": host.play("site.yml", first), "site_again": host.play("site.yml", first)}
     rounds = [_round(host, changed_image(number)) for number in range(ROUNDS)]
     for name in rounds[0]:
@@ -46,6 +47,11 @@ def _round(host: Host, image: str) -> dict[str, Any]:
     figures["rollback_on_host"] = time.time() - began
     host.settle()
     return figures
+
+
+def image() -> str:
+    """Build the app, and return the image's id."""
+    return run(str(ROOT / "tools/image"), "build", "--tag", APP).split()[-1]
 
 
 def changed_image(number: int) -> str:

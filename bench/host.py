@@ -6,6 +6,8 @@ import shlex
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -32,27 +34,28 @@ class BenchError(RuntimeError):
 class Host:
     """A test host (tools/host) for as long as the bench runs."""
 
-    def __init__(self, name: str, *, keep: bool) -> None:
+    def __init__(self, name: str, *, keep: bool, groups: str = "app") -> None:
         self.name = name
         self.keep = keep
+        self.groups = groups
 
     def __enter__(self) -> Self:
         run(str(ROOT / "tools/host"), "down", self.name)
-        run(str(ROOT / "tools/host"), "up", self.name)
+        run(str(ROOT / "tools/host"), "up", self.name, "--groups", self.groups)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         if not self.keep:
             run(str(ROOT / "tools/host"), "down", self.name)
 
-    def play(self, verb: str, image: str) -> float:
-        """Run a playbook. Returns the seconds that it took, from typing it to the prompt.
+    def play(self, verb: str, image: str, **more: Any) -> float:
+        """Run a playbook, with more variables if given. Returns the seconds that it took, from typing it to the prompt.
 
         Raises:
             BenchError: it failed.
         """
         settings = ROOT / "ansible/inventories/local/settings.env"
-        variables = VARIABLES | {"release_image": image, "release_settings_file": str(settings)}
+        variables = VARIABLES | {"release_image": image, "release_settings_file": str(settings)} | more
         inventory = ROOT / f".cache/hosts/{self.name}/inventory.yml"
         began = time.monotonic()
         run("ansible-playbook", "-i", str(inventory), "-e", json.dumps(variables), verb, folder=ROOT / "ansible")
@@ -79,6 +82,23 @@ class Host:
         """Wait until nothing is activated: a rollback is told before the other release has ended."""
         while self.status()["lock"]:
             time.sleep(0.2)
+
+    @contextmanager
+    def alone(self) -> Iterator[list[float]]:
+        """Note how many CPUs other work on this machine used while the block ran: the figures are worth that much."""
+        noted: list[float] = []
+        began, before = time.monotonic(), self._others()
+        yield noted
+        noted.append((self._others() - before) / (time.monotonic() - began))
+
+    def _others(self) -> float:
+        """The seconds of CPU that all but this host have used so far; /proc/stat is of the whole machine."""
+        said = self.shell(
+            "getconf CLK_TCK; grep '^cpu ' /proc/stat; grep '^usage_usec' /sys/fs/cgroup/cpu.stat", user="deploy"
+        )
+        ticks, machine, own = said.splitlines()
+        user, nice, system, _, _, irq, softirq, *_ = (int(word) for word in machine.split()[1:])
+        return (user + nice + system + irq + softirq) / int(ticks) - int(own.split()[1]) / 1e6
 
     def received(self) -> int:
         """The bytes that have come in over the host's network so far."""

@@ -1,5 +1,6 @@
 """The table for the terminal, and the call of what draws the chart."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +10,13 @@ Row = tuple[str, str, str, bool | None]
 """What, how much, the goal, whether it was reached (None: there is none)."""
 
 
-def rows(figures: dict[str, Any]) -> list[Row]:
-    """Every figure beside its goal."""
+def rows(figures: dict[str, dict[str, Any]]) -> list[Row]:
+    """Every figure of the parts that were measured, beside its goal."""
+    return [row for part, measured in figures.items() for row in ROWS[part](measured)]
+
+
+def _serving(figures: dict[str, Any]) -> list[Row]:
     rates, p99, memory = figures["rates"], figures["p99_ms"], figures["memory_mb"]
-
-    def at_most(name: str, key: str, limit: float) -> Row:
-        return name, f"{figures[key]:.1f} s", f"<= {limit:g} s", figures[key] <= limit
-
     return [
         ("requests/s: ours", f"{rates['ours']:,.0f}", "", None),
         ("requests/s: textbook", f"{rates['textbook']:,.0f}", "", None),
@@ -30,6 +31,14 @@ def rows(figures: dict[str, Any]) -> list[Row]:
             p99["ours"] <= p99["textbook"],
         ),
         (f"memory of {figures['workers']} workers: ours (textbook)", _megabytes(memory), "", None),
+    ]
+
+
+def _deploying(figures: dict[str, Any]) -> list[Row]:
+    def at_most(name: str, key: str, limit: float) -> Row:
+        return name, f"{figures[key]:.1f} s", f"<= {limit:g} s", figures[key] <= limit
+
+    return [
         at_most("site.yml, bare host to serving", "site_bare", 90),
         at_most("site.yml again, nothing to change", "site_again", 15),
         at_most("deploy.yml, a line of code, until it is live", "deploy_live", 10),
@@ -39,6 +48,56 @@ def rows(figures: dict[str, Any]) -> list[Row]:
         at_most("rollback.yml", "rollback", 4),
         at_most("slipway rollback on the host", "rollback_on_host", 1.5),
     ]
+
+
+def _scaling(figures: dict[str, Any]) -> list[Row]:
+    workers, routes = figures["workers"], figures["routes"]
+    lines = [_others(figures)]
+    for name, route in routes.items():
+        by_workers = zip(workers, route["rate"], route["p99_ms"], route["cores"], strict=True)
+        lines += [
+            (
+                f"{name}, {count} workers: requests/s; p99; CPUs busy",
+                f"{rate:,.0f}; {p99:.0f} ms; {cores:.2f}",
+                "",
+                None,
+            )
+            for count, rate, p99, cores in by_workers
+        ]
+        lines.append((f"{name}: workers after which more are no use", str(route["knee"]), "", None))
+    return lines + [
+        (f"memory of {count} workers", f"{memory:.0f} MB", "", None)
+        for count, memory in zip(workers, figures["memory_mb"], strict=True)
+    ]
+
+
+def _queue(figures: dict[str, Any]) -> list[Row]:
+    return [
+        _others(figures),
+        *[
+            (
+                f"links followed, pictures made: {name}: median; p99; until all are made",
+                f"{way['p50_ms']:.1f} ms; {way['p99_ms']:.1f} ms; {way['seconds']:.2f} s",
+                "",
+                None,
+            )
+            for name, way in figures["ways"].items()
+        ],
+    ]
+
+
+def _others(figures: dict[str, Any]) -> Row:
+    """What says whether the figures below are worth anything."""
+    return "CPUs that other work used meanwhile", f"{figures['others']:.2f}", "<= 0.1", figures["others"] <= 0.1
+
+
+ROWS: dict[str, Callable[[dict[str, Any]], list[Row]]] = {
+    "deploying": _deploying,
+    "serving": _serving,
+    "scaling": _scaling,
+    "queue": _queue,
+}
+"""The rows of each part."""
 
 
 def _at_least(name: str, ratio: float, goal: float) -> Row:
@@ -53,7 +112,7 @@ def _megabytes(memory: dict[str, float]) -> str:
     return f"{memory['ours']:.0f} MB ({memory['textbook']:.0f} MB)"
 
 
-def table(figures: dict[str, Any]) -> str:
+def table(figures: dict[str, dict[str, Any]]) -> str:
     """All of it, in columns."""
     marks = {True: "reached", False: "NOT REACHED", None: ""}
     lines = [(what, much, goal, marks[reached]) for what, much, goal, reached in rows(figures)]
@@ -64,14 +123,13 @@ def table(figures: dict[str, Any]) -> str:
     )
 
 
-def draw() -> Path:
-    """Draw the figures that were saved, with an environment of the chart's own. Returns the picture's path."""
-    picture = CACHE / "chart.png"
+def draw() -> list[Path]:
+    """Draw the figures that were saved, with an environment of the chart's own. Returns the pictures' paths."""
     project = str(ROOT / "bench")
-    run(
+    said = run(
         "env",
         f"UV_PROJECT_ENVIRONMENT={CACHE / 'venv'}",
         *("uv", "run", "--quiet", "--project", project, "--locked"),
-        *("python", f"{project}/chart.py", str(CACHE / "figures.json"), str(picture)),
+        *("python", f"{project}/chart.py", str(CACHE / "figures.json"), str(CACHE)),
     )
-    return picture
+    return [Path(line) for line in said.splitlines()]

@@ -7,12 +7,12 @@
 All have the same number of workers of the same class. Both nginx write an access log; no gunicorn does.
 """
 
-import re
 import statistics
 from pathlib import Path
 from typing import Any
 
-from bench.host import WORKERS, BenchError, Host, say
+from bench.host import WORKERS, Host
+from bench.load import load, memory
 
 PORTS = {"ours": 80, "textbook": 8080, "direct": 8000}
 UNITS = {
@@ -30,9 +30,13 @@ SITE = (Path(__file__).parent / "textbook.conf").read_text()
 def measure(host: Host, rounds: int, seconds: int) -> dict[str, Any]:
     """Measure each set-up in each round. Every figure is the median of the rounds, ratios are made round by round."""
     _prepare(host)
+
+    def ask(name: str, seconds: int) -> dict[str, float]:
+        return load(host, name, f"http://localhost:{PORTS[name]}{PATH}", UNITS[name], CONNECTIONS, seconds)
+
     for name in PORTS:
-        _load(host, name, 2)  # to warm up
-    results = [{name: _load(host, name, seconds) for name in PORTS} for _ in range(rounds)]
+        ask(name, 2)  # to warm up
+    results = [{name: ask(name, seconds) for name in PORTS} for _ in range(rounds)]
 
     def median(name: str, key: str) -> float:
         return statistics.median(entry[name][key] for entry in results)
@@ -47,7 +51,7 @@ def measure(host: Host, rounds: int, seconds: int) -> dict[str, Any]:
         "p99_ms": {name: median(name, "p99_ms") for name in PORTS},
         "ours_to_textbook": ratio("ours", "textbook"),
         "ours_to_direct": ratio("ours", "direct"),
-        "memory_mb": {"ours": _memory(host, "app@*.service"), "textbook": _memory(host, "textbook-gunicorn.service")},
+        "memory_mb": {"ours": memory(host, "app@*.service"), "textbook": memory(host, "textbook-gunicorn.service")},
         "workers": WORKERS,
     }
 
@@ -76,47 +80,3 @@ def _prepare(host: Host) -> None:
             done
         done
     """)
-
-
-def _load(host: Host, name: str, seconds: int) -> dict[str, float]:
-    """Ask one set-up for some seconds.
-
-    Raises:
-        BenchError: an answer was an error.
-    """
-    url = f"http://localhost:{PORTS[name]}{PATH}"
-    before = _cpu(host, UNITS[name])
-    said = host.shell(f"wrk --threads 2 --connections {CONNECTIONS} --duration {seconds} --timeout 10 --latency {url}")
-    used = _cpu(host, UNITS[name]) - before
-    count = re.search(r"([0-9]+) requests in", said)
-    rate = re.search(r"Requests/sec:\s*([0-9.]+)", said)
-    p99 = re.search(r"99%\s+([0-9.]+)(us|ms|s)", said)
-    if not rate or not p99 or not count or "Non-2xx" in said or "Socket errors" in said:
-        raise BenchError(f"{name} did not answer every request well:\n{said}")
-    say(f"{name}: {rate[1]} requests/s, p99 {p99[1]} {p99[2]}")
-    return {
-        "rate": float(rate[1]),
-        "p99_ms": float(p99[1]) * {"us": 0.001, "ms": 1.0, "s": 1000.0}[p99[2]],
-        "cpu_us": used / int(count[1]),
-    }
-
-
-def _cpu(host: Host, units: str) -> int:
-    """The CPU time that units have used so far, in microseconds."""
-    said = host.shell(f"""
-        for group in $(systemctl show --property=ControlGroup --value {units} | grep .); do
-            grep '^usage_usec' /sys/fs/cgroup$group/cpu.stat
-        done
-    """)
-    return sum(int(line.split()[1]) for line in said.splitlines())
-
-
-def _memory(host: Host, unit: str) -> float:
-    """The memory of all processes of a unit in MB: what they share is counted once (PSS)."""
-    said = host.shell(f"""
-        group=$(systemctl show --property=ControlGroup --value '{unit}' | head -n 1)
-        for process in $(cat /sys/fs/cgroup$group/cgroup.procs); do
-            grep '^Pss:' /proc/$process/smaps_rollup
-        done
-    """)
-    return sum(int(line.split()[1]) for line in said.splitlines()) / 1024
