@@ -65,6 +65,16 @@ def test_site_names_what_is_missing(tmp_path: Path, values: dict[str, Any], expe
         ({"app_egress": "all"}, "value of app_egress must be one of: none, host, networks, internet, got: all"),
         ({"app_ready_path": "readyz"}, "Each must begin with a slash"),
         ({"app_memory_max": "half"}, "app_memory_max half (bytes, or 512M, 2G, infinity)"),
+        ({"app_processes": [{"name": "web"}]}, "Each has the `name` of a line of the Procfile"),
+        ({"app_processes": [{"name": "a b"}]}, "Each has the `name` of a line of the Procfile"),
+        ({"app_processes": [{"name": "worker"}, {"name": "worker"}]}, "none twice"),
+        ({"app_processes": [{"name": "worker", "count": 0}]}, "a `count` of at least 1"),
+        ({"app_processes": [{"name": "beat", "single": True, "count": 2}]}, "of 1 where `single` is true"),
+        ({"app_processes": [{"name": "worker", "memory_max": "much"}]}, "`memory_max` as 512M, 2G or infinity"),
+        ({"app_processes": [{"name": "worker", "number": 2}]}, "number"),
+        ({"app_jobs": [{"name": "at-night", "command": "x", "schedule": "daily"}]}, "Each has a `name` (letters"),
+        ({"app_jobs": [{"name": "nightly", "schedule": "daily"}]}, "missing required arguments: command"),
+        ({"app_single_host": "db1"}, "app_single_host is `db1`, which is none of the app hosts (app1)"),
     ],
 )
 def test_deploy_names_what_cannot_be(tmp_path: Path, values: dict[str, Any], expected: str) -> None:
