@@ -15,6 +15,8 @@ from slipway.host import Host
 from slipway.releases import Record, check_name, now
 
 POLL_SECONDS = 0.05
+ASK_SECONDS = 0.5
+"""How often systemd is asked meanwhile: each time is a process of its own, and the app that starts needs the CPU."""
 TIDY_SECONDS = 30
 """What an activation takes after its release is live, beside what its last requests may."""
 REACHED = {
@@ -82,9 +84,11 @@ def wait(host: Host, release: str, until: str) -> Record:
     """
     reached = REACHED[until]
     unit = f"deploy@{release}.service"
+    asked, ended = 0.0, False
     while True:
         # In this order: an engine that ends between the two looks has written its record before.
-        ended = host.systemd.state(unit).ended
+        if time.monotonic() - asked > ASK_SECONDS:
+            asked, ended = time.monotonic(), host.systemd.state(unit).ended
         record = host.releases.record(release)
         state = record.request.get("state")
         if state in reached or (until == "migrated" and (state == "running" and record.phase not in {None, "migrate"})):

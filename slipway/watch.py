@@ -23,6 +23,8 @@ class Pair:
 
     new: Sample = field(default_factory=Sample)
     old: Sample = field(default_factory=Sample)
+    before: Sample = field(default_factory=Sample)
+    """What the old one did in the watch before, when it had the other slice."""
 
 
 @dataclass
@@ -46,7 +48,8 @@ class Watch:
         connections that nginx keeps. That makes the two more alike, never less, so those answers may count. How long
         they took does not: a release that has just started is slow until it has warmed up.
         """
-        self.traffic, self.asked = Pair(), Pair()
+        # The second time the new release has the share that the old one had the first time.
+        self.traffic, self.asked = Pair(before=self.traffic.old), Pair(before=self.asked.old)
         config = self.host.config
         limits = Limits(config.watch_errors, config.watch_slower)
         log = self._follow()
@@ -66,7 +69,7 @@ class Watch:
                     self.asked.new.add(self._ask(self.new_release), timed=warm)
                     self.asked.old.add(self._ask(self.old_release), timed=warm)
                 for pair in (self.traffic, self.asked):
-                    if why := judgement.worse(pair.new, pair.old, limits):
+                    if why := judgement.worse(pair.new, pair.old, pair.before, limits):
                         return why
                 if why := self._silent(WEIGHTS[new_slice]):
                     return why

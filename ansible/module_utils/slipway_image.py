@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import re
@@ -284,7 +285,7 @@ def _extract(stream: IO[bytes], tree: Path, base: Path | None) -> tuple[int, int
             if content is None:
                 archive.extract(member, tree, set_attrs=member.isreg())
             else:
-                _put(tree / name, content.read(), member, base / name if base else None, linked)
+                _put(f"{tree}/{name}", content.read(), member, f"{base}/{name}" if base else None, linked)
             if member.isdir():
                 directories.append(member)
             size += member.size if member.isreg() else 0
@@ -296,7 +297,7 @@ def _extract(stream: IO[bytes], tree: Path, base: Path | None) -> tuple[int, int
     return size, inodes
 
 
-def _put(path: Path, content: bytes, member: tarfile.TarInfo, old: Path | None, linked: set[int]) -> None:
+def _put(path: str, content: bytes, member: tarfile.TarInfo, old: str | None, linked: set[int]) -> None:
     """Make a file: a link to the old one if that has the same mode, time and content.
 
     `linked` are the inodes that the tree has by now: what are two files in the image stays two files.
@@ -309,21 +310,21 @@ def _put(path: Path, content: bytes, member: tarfile.TarInfo, old: Path | None, 
         else:
             linked.add(inode)
             return
-    with path.open("wb") as file:
+    with Path(path).open("wb") as file:
         file.write(content)
         os.fchmod(file.fileno(), member.mode)
     os.utime(path, (member.mtime, member.mtime))
 
 
-def _same(old: Path, content: bytes, member: tarfile.TarInfo) -> int | None:
+def _same(old: str, content: bytes, member: tarfile.TarInfo) -> int | None:
     """Return the inode of the old file if the new one would be the same."""
     try:
-        facts = old.lstat()
+        facts = os.lstat(old)
         alike = (
             stat.S_ISREG(facts.st_mode)
             and (stat.S_IMODE(facts.st_mode), facts.st_size) == (member.mode, member.size)
             and abs(facts.st_mtime - member.mtime) < _TIMES_DIFFER
-            and old.read_bytes() == content
+            and Path(old).read_bytes() == content
         )
     except OSError:
         return None
@@ -336,10 +337,11 @@ def _inside(name: str, links: set[str]) -> str:
     Raises:
         ImageError: it leads out of it, by `..` or through a symbolic link. Docker exports no such thing.
     """
-    path = PurePosixPath(name.lstrip("/"))
-    if ".." in path.parts or not links.isdisjoint(map(str, path.parents)):
+    # Text, not path objects: with 10,000 files those are a quarter of the time that unpacking takes.
+    parts = [part for part in name.split("/") if part not in {"", "."}]
+    if ".." in parts or not links.isdisjoint(itertools.accumulate(parts[:-1], "{}/{}".format)):
         raise ImageError(f"The image has a file {name!r} that would be unpacked outside its folder. Do not use it.")
-    return str(path)
+    return "/".join(parts) or "."
 
 
 def _is_plain(member: tarfile.TarInfo) -> bool:

@@ -10,6 +10,8 @@ from slipway.access_log import Try
 from slipway.judgement import Limits, Sample, chance, silent, worse
 
 LIMITS = Limits(errors=0.01, slower=3.0)
+UNKNOWN = Sample()
+"""What the old release did with the larger share, where nobody has seen it."""
 
 
 def sample(good: int = 0, bad: int = 0, seconds: float = 0.01) -> Sample:
@@ -57,7 +59,7 @@ def test_it_takes_no_time_with_many_requests() -> None:
     ],
 )
 def test_failing_more_is_worse(new: Sample, old: Sample) -> None:
-    assert "`release_watch_errors` allows 1.0% more" in str(worse(new, old, LIMITS))
+    assert "`release_watch_errors` allows 1.0% more" in str(worse(new, old, UNKNOWN, LIMITS))
 
 
 @pytest.mark.parametrize(
@@ -72,7 +74,7 @@ def test_failing_more_is_worse(new: Sample, old: Sample) -> None:
     ],
 )
 def test_failing_as_much_as_before_is_not(new: Sample, old: Sample) -> None:
-    assert worse(new, old, LIMITS) is None
+    assert worse(new, old, UNKNOWN, LIMITS) is None
 
 
 @pytest.mark.parametrize(
@@ -97,14 +99,14 @@ def test_a_release_that_is_asked_and_does_not_answer(new: int, old: int, share: 
 
 @pytest.mark.parametrize("size", [12, 100, 3000])
 def test_ten_times_slower_is_worse(size: int) -> None:
-    said = str(worse(sample(good=size, seconds=0.05), sample(good=9 * size, seconds=0.005), LIMITS))
+    said = str(worse(sample(good=size, seconds=0.05), sample(good=9 * size, seconds=0.005), UNKNOWN, LIMITS))
     assert "medians 50 and 5 ms" in said
     assert "`release_watch_slower` allows 3 times" in said
 
 
 @pytest.mark.parametrize(("old", "new"), [(0.001, 0.015), (0.1, 0.25), (0.05, 0.005)])
 def test_a_little_slower_is_not(old: float, new: float) -> None:
-    assert worse(sample(good=500, seconds=new), sample(good=4500, seconds=old), LIMITS) is None
+    assert worse(sample(good=500, seconds=new), sample(good=4500, seconds=old), UNKNOWN, LIMITS) is None
 
 
 def test_a_tail_of_slow_answers_that_both_have_is_not() -> None:
@@ -113,7 +115,7 @@ def test_a_tail_of_slow_answers_that_both_have_is_not() -> None:
     for index in range(5000):
         each = Try("live", 0, 200, chooser.lognormvariate(-4, 1.5))
         (old if index % 10 else new).add(each)
-        assert worse(new, old, LIMITS) is None if index % 50 == 0 else True
+        assert worse(new, old, UNKNOWN, LIMITS) is None if index % 50 == 0 else True
 
 
 @pytest.mark.parametrize("errors", [0.0, 0.02, 0.3])
@@ -127,7 +129,7 @@ def test_two_equal_releases_are_hardly_ever_told_apart(errors: float) -> None:
             for index in range(30):
                 bad = chooser.random() < errors
                 (old if index % 10 else new).add(Try("live", 0, 500 if bad else 200, 0.01))
-            if worse(new, old, LIMITS):
+            if worse(new, old, UNKNOWN, LIMITS):
                 wrong += 1
                 break
     assert wrong <= 1
@@ -139,9 +141,55 @@ def test_a_release_that_fails_is_told_within_ten_seconds(rate: int) -> None:
     chooser = random.Random(3)
     for _ in range(20):
         new, old, looks = Sample(), Sample(), 0
-        while not worse(new, old, LIMITS) and looks < 200:
+        while not worse(new, old, UNKNOWN, LIMITS) and looks < 200:
             looks += 1
             for index in range(rate):
                 bad = index % 10 == 0 and chooser.random() < 1 / 3
                 (old if index % 10 else new).add(Try("live", 0, 500 if bad else 200, 0.01))
         assert looks <= (200 if rate < 10 else 25)
+
+
+def queued(chooser: random.Random, rate: float, service: float) -> Sample:
+    """Three seconds of a worker that answers one request after the other: `rate` a second, `service` seconds each."""
+    made, now, free = Sample(), 0.0, 0.0
+    while (now := now + chooser.expovariate(rate)) < 3:
+        free = max(free, now) + chooser.expovariate(1 / service)
+        made.add(Try("live", now, 200, free - now))
+    return made
+
+
+@pytest.mark.parametrize("busy", [0.9, 1.0, 1.1])
+def test_a_busy_machine_is_not_blamed_and_a_slow_release_is(busy: float) -> None:
+    """Each release has workers of its own; `busy` is the share of their time that nine tenths of the requests take."""
+    chooser, alone, equal, slow = random.Random(5), 0, 0, 0
+    service = busy / 135
+    for _ in range(100):
+        before, old = queued(chooser, 135, service), queued(chooser, 15, service)
+        new, slower = queued(chooser, 135, service), queued(chooser, 135, 3 * service)
+        alone += bool(worse(new, old, UNKNOWN, LIMITS))
+        equal += bool(worse(new, old, before, LIMITS))
+        slow += bool(worse(slower, old, before, LIMITS))
+    assert alone > 90, "compared with the smaller share alone, nearly all are called slow"
+    assert equal <= 5
+    assert slow >= 98
+
+
+def test_the_figures_of_a_busy_machine_that_was_blamed_once() -> None:
+    """78 of 132 answers were slow, and 1 of 15 of the smaller share; the machine had been as busy before."""
+    new, old, before = sample(good=54), sample(good=14), sample(good=60)
+    for made, slow in ((new, 78), (old, 1), (before, 60)):
+        made.seconds += [0.2] * slow
+    assert worse(new, old, UNKNOWN, LIMITS)
+    assert worse(new, old, before, LIMITS) is None
+
+
+def test_one_that_is_slow_only_with_the_larger_share_is_told() -> None:
+    before, old, new = sample(good=300), sample(good=40), sample(good=300, seconds=0.1)
+    said = str(worse(new, old, before, LIMITS))
+    assert "before it 0 of 40" in said
+    assert "when that one had as many requests as this one has: 300 of 300" in said
+
+
+def test_failures_are_those_of_the_release_however_busy_the_machine_is() -> None:
+    """What failed before may have been the database's, and only the old release may have found it again."""
+    assert worse(sample(bad=100), sample(good=12), sample(good=50, bad=50), LIMITS)

@@ -110,6 +110,28 @@ def test_one_that_is_slow_in_its_slice_neither(watched: FakeHost) -> None:
     assert watched.releases.current() == A
 
 
+def queues(host: FakeHost, *slow: str) -> Callable[[str], float]:
+    """How long an answer takes where these releases are slow with the larger share of the requests."""
+    return lambda release: 0.2 if release in slow and host.releases.slice("live") == release else 0.01
+
+
+def test_one_that_queues_as_the_old_one_did_goes_live(watched: FakeHost) -> None:
+    """The machine is busy: whoever has the larger share is slow."""
+    with traffic(watched, lambda _release: 200, queues(watched, A, B)):
+        deploy.activate(watched, watched.ship(B))
+    assert watched.releases.current() == B
+
+
+def test_one_that_alone_is_slow_with_the_larger_share_goes_back(watched: FakeHost) -> None:
+    with (
+        traffic(watched, lambda _release: 200, queues(watched, B)),
+        pytest.raises(PhaseError, match="when that one had as many requests as this one has"),
+    ):
+        deploy.activate(watched, watched.ship(B))
+    assert phases(watched, B)[-1] == "watch"
+    assert watched.releases.current() == A
+
+
 def test_one_that_breaks_under_all_traffic_goes_back(watched: FakeHost) -> None:
     def overloaded(release: str) -> int:
         return 503 if release == B and watched.releases.slice("live") == B else 200

@@ -23,6 +23,8 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 ECHO_SECONDS = 0.2
+SILENCE_SECONDS = 30
+"""A worker that hangs is silent until it is killed, and only then is its connection cut."""
 EVENTS = 3000
 
 
@@ -36,7 +38,7 @@ def websocket(url: str, host: str, deadline: float) -> dict[str, Any]:
         try:
             while time.monotonic() < deadline:
                 opened.send(str(echoed))
-                if opened.recv(timeout=10) != str(echoed):
+                if opened.recv(timeout=SILENCE_SECONDS) != str(echoed):
                     return {"echoed": echoed, "error": "the echo is not what was sent"}
                 echoed += 1
                 time.sleep(ECHO_SECONDS)
