@@ -33,6 +33,18 @@ def run(*command: str | Path, cwd: Path = ROOT) -> str:
     return done.stdout.strip()
 
 
+def family(pid: int) -> list[int]:
+    """A process and all that it has started, parents first: steps and Ansible's workers are sessions of their own."""
+    parents = {}
+    for file in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            parents[int(file.parent.name)] = int(file.read_text().rpartition(")")[2].split()[1])
+    found = [pid]
+    for each in found:
+        found += [child for child, parent in parents.items() if parent == each]
+    return found
+
+
 class Repository:
     """A clone of this working tree, changes that no commit has among them, and a person who commits to its main."""
 
@@ -121,7 +133,9 @@ class Run:
     def kill(self) -> None:
         """End it and everything it has started, as when the runner's machine dies."""
         if self.process.poll() is None:
-            os.killpg(self.process.pid, signal.SIGKILL)
+            for pid in family(self.process.pid):
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
             self.process.wait()
 
     def jobs(self) -> dict[str, Job]:

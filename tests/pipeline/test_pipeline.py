@@ -61,7 +61,7 @@ def live_after(pushed: Run, commit: str, environments: Iterable[Environment]) ->
         for environment in environments:
             if environment.name not in found and environment.version()["commit"] == commit:
                 found[environment.name] = time.monotonic() - pushed.began
-        time.sleep(0.2)
+        time.sleep(0.5)
     return found
 
 
