@@ -127,7 +127,9 @@ def probe(run: Activation) -> None:
     while time.monotonic() < deadline:
         state = run.host.systemd.state(run.service)
         if state.crashed:
-            raise run.fail(f"it crashed while starting (exit status {state.exit_status})", run.service)
+            # One that was started again already has none.
+            how = f" (exit status {state.exit_status})" if state.exit_status else ""
+            raise run.fail(f"it crashed while starting{how}", run.service)
         # Short at first: a request to a release that has just crashed is answered by nobody.
         patience = min(5.0, 0.5 + time.monotonic() - began)
         answer = ask_socket(path, config.ready_path, config.probe_host, timeout=patience)

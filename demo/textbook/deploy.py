@@ -49,7 +49,7 @@ class Textbook:
 
     def __enter__(self) -> Self:
         self._remove()
-        run(str(ROOT / "tools/base-image"), "trixie")
+        run(str(ROOT / "tools/base-image"))
         run("docker", "build", "--quiet", "--tag=slipway-try:nginx", str(ROOT / "demo/textbook"))
         site = self._cache / "site.conf"
         site.write_text(SITE.replace("8080", f"127.0.0.1:{self._front}").replace(":8000", f":{self._back}"))

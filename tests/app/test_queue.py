@@ -26,6 +26,8 @@ from tests.app import postgres
 from tests.app.broker import Broker, broker
 from tests.app.service import ROOT, Service, migrate, running
 
+pytestmark = pytest.mark.alone
+
 URL = "https://example.org/"
 CELERY = (sys.executable, "-m", "celery", "--app")
 WORKER = (*CELERY, "app.tasks", "worker", "--without-gossip", "--without-mingle")

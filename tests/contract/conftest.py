@@ -65,8 +65,8 @@ def run(*arguments: str, given: str | None = None) -> str:
 @pytest.fixture(scope="session")
 def strangers() -> str:
     """Build the scenario's images; all but the first time nothing is to be done. Gives their repository."""
-    for suite in ("trixie", "bookworm"):
-        subprocess.run([ROOT / "tools/base-image", suite], check=True, stdin=subprocess.DEVNULL)
+    for base in ("debian:trixie-slim", "debian:bookworm-slim"):
+        subprocess.run([ROOT / "tools/base-image", base], check=True, stdin=subprocess.DEVNULL)
     subprocess.run([ROOT / "tools/image", "build", "--tag", "slipway-stranger:ours"], check=True, capture_output=True)
     folder = STRANGERS / "images"
     for tag in ("gunicorn", "uvicorn", "breach", "thread", "control"):

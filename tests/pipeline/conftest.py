@@ -109,6 +109,10 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait()
+        # By name, since the id may be somebody else's image as well.
+        names = run("docker", "image", "ls", f"127.0.0.1:{port}/*", "--format={{.Repository}}:{{.Tag}}").splitlines()
+        if names:
+            run("docker", "image", "rm", *names)
 
 
 def provision(repository: Repository, environment: Environment, keys: Path) -> None:
@@ -172,7 +176,7 @@ def github(
     """GitHub, set up as `make github` does where a plan has no environments."""
     # The jobs find what these have made.
     run(ROOT / "tools/bootstrap")
-    run(ROOT / "tools/go-tool", "act", "cosign")
+    run(ROOT / "tools/go-tool", "act", "cosign", "syft")
     folder = tmp_path_factory.mktemp("github")
     subprocess.run(
         [ROOT / ".cache/bin/cosign", "generate-key-pair"],

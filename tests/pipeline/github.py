@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,18 @@ def run(*command: str | Path, cwd: Path = ROOT) -> str:
     )
     assert done.returncode == 0, f"{command[0]} failed: {done.stdout}{done.stderr}"
     return done.stdout.strip()
+
+
+def family(pid: int) -> list[int]:
+    """A process and all that it has started, parents first: steps and Ansible's workers are sessions of their own."""
+    parents = {}
+    for file in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            parents[int(file.parent.name)] = int(file.read_text().rpartition(")")[2].split()[1])
+    found = [pid]
+    for each in found:
+        found += [child for child, parent in parents.items() if parent == each]
+    return found
 
 
 class Repository:
@@ -73,12 +86,22 @@ class Repository:
 
 
 @dataclass
+class Job:
+    """When a job of a run began and ended, in seconds after the push (act tells whole ones), and how long its steps took."""
+
+    began: float
+    ended: float = 0.0
+    steps: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass
 class Run:
     """A workflow run: what it printed, and how it ended."""
 
     process: subprocess.Popen[bytes]
     log: Path
     began: float = field(default_factory=time.monotonic)
+    began_at: float = field(default_factory=time.time)
     seconds: float = 0.0
 
     @property
@@ -110,16 +133,23 @@ class Run:
     def kill(self) -> None:
         """End it and everything it has started, as when the runner's machine dies."""
         if self.process.poll() is None:
-            os.killpg(self.process.pid, signal.SIGKILL)
+            for pid in family(self.process.pid):
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
             self.process.wait()
 
-    def steps(self) -> dict[str, float]:
-        """The seconds of each step that was run, by "job: step"."""
-        return {
-            f"{entry['jobID']}: {' '.join(str(entry['step']).split())}": entry["executionTime"] / 1e9
-            for entry in self.entries
-            if "executionTime" in entry and entry.get("stage") == "Main" and entry.get("stepResult") != "skipped"
-        }
+    def jobs(self) -> dict[str, Job]:
+        """The jobs that were run, by name, in the order in which they began."""
+        jobs: dict[str, Job] = {}
+        for entry in self.entries:
+            if "jobID" not in entry or "step" not in entry:
+                continue
+            at = datetime.fromisoformat(entry["time"]).timestamp() - self.began_at
+            job = jobs.setdefault(entry["jobID"], Job(at))
+            job.ended = at
+            if "executionTime" in entry and entry.get("stage") == "Main" and entry.get("stepResult") != "skipped":
+                job.steps[" ".join(str(entry["step"]).split())] = entry["executionTime"] / 1e9
+        return jobs
 
 
 @dataclass
@@ -168,6 +198,8 @@ class GitHub:
             f"--env=REPOSITORY={self.repository.folder}",
             f"--env=SLIPWAY={ROOT}",
             f"--env=GITHUB_RUN_ID={self.runs}",
+            # What the linter's run has left: a minute of each run.
+            f"--env=MYPY_CACHE_DIR={ROOT / '.mypy_cache'}",
             "--defaultbranch=main",
             "--json",
             "--container-daemon-socket=-",

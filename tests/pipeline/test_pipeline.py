@@ -2,8 +2,9 @@
 
 import json
 import re
+import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,14 +15,17 @@ from tests.pipeline.github import ROOT, GitHub, Run, run
 
 RATE = 50
 """Requests a second during the runs: enough for the watch to judge."""
+SHORT_SECONDS = 0.5
+"""Steps that take less are not printed."""
+INSTALLED = "from importlib.metadata import *; [print(d.name, d.version) for d in distributions()]"
+"""What an image has of Python's packages, by its own word."""
 CAUSE = "broken on purpose"
 BROKEN = f'''
 
 if os.environ.get("ENVIRONMENT") == "production":
-    raise RuntimeError("{CAUSE}\\n::error::said by the app")
+    raise LookupError("{CAUSE}\\n::error::Error: said by the app")
 '''
 """At the end of a module of the app: what CI and staging cannot see."""
-FIXED = "\nIS_FIXED = True\n"
 
 
 @contextmanager
@@ -42,10 +46,28 @@ def no_failed_request(environment: Environment, folder: Path) -> Iterator[None]:
 
 def show(title: str, finished: Run) -> None:
     """Print what took how long: with -s, and in the log of `make test-pipeline`."""
-    print(f"\n{title}: {finished.seconds:.0f} s from the push to its end")
-    for step, seconds in finished.steps().items():
-        if seconds >= 0.5:
-            print(f"  {seconds:6.1f} s  {step}")
+    print(f"\n{title}: {finished.seconds:.0f} s to its end")
+    for name, job in finished.jobs().items():
+        print(f"  {name}, from {job.began:.0f} to {job.ended:.0f} s")
+        for step, seconds in job.steps.items():
+            if seconds >= SHORT_SECONDS:
+                print(f"    {seconds:5.1f} s  {step}")
+
+
+def live_after(pushed: Run, commit: str, environments: Iterable[Environment]) -> dict[str, float]:
+    """Wait until a run has ended. Returns the seconds after the push at which each environment answered with its commit."""
+    found: dict[str, float] = {}
+    while pushed.process.poll() is None:
+        for environment in environments:
+            if environment.name not in found and environment.version()["commit"] == commit:
+                found[environment.name] = time.monotonic() - pushed.began
+        time.sleep(0.5)
+    return found
+
+
+def normal(package: str) -> str:
+    """A package's name as an index has it, and its version."""
+    return re.sub(r"[-_.]+", "-", package).lower()
 
 
 def image_of(environment: Environment) -> str:
@@ -61,10 +83,12 @@ def test_a_push_is_live_everywhere_and_no_request_failed(
     repository.write("app/pushed.py", '"""Something new."""\n')
     with no_failed_request(production, tmp_path):
         pushed = github.push("Something new")
+        commit = repository.git("rev-parse", "HEAD")
+        live = live_after(pushed, commit, environments.values())
         green = pushed.wait()
     show("a code-only change", pushed)
     assert green, pushed.output
-    commit = repository.git("rev-parse", "HEAD")
+    print("live on " + ", ".join(f"{name} {seconds:.1f} s after the push" for name, seconds in live.items()))
     assert before["commit"] != commit
     for environment in environments.values():
         assert environment.version()["commit"] == commit
@@ -86,6 +110,25 @@ def test_a_push_is_live_everywhere_and_no_request_failed(
         assert told in page, page
 
 
+def test_what_is_in_the_image_is_told_by_a_list_that_is_signed(
+    github: GitHub, environments: dict[str, Environment], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = image_of(environments["production"])
+    for name, value in github.variables.items():
+        monkeypatch.setenv(name, value)
+    contents = (ROOT / "tools/run", ROOT / "tools/pipeline/contents", image)
+    listed = run(*contents).splitlines()
+    inside = "dpkg-query -W -f '${Package} ${Version}\\n'; python -c '" + INSTALLED + "'"
+    packages = run("docker", "run", "--rm", "--network=none", "--entrypoint=sh", image, "-c", inside).splitlines()
+    assert len(packages) > 50
+    assert {normal(package) for package in packages} <= {normal(package) for package in listed}
+    run("env", "COSIGN_PASSWORD=", ROOT / ".cache/bin/cosign", "generate-key-pair", cwd=tmp_path)
+    monkeypatch.setenv("COSIGN_PUBLIC_KEY", (tmp_path / "cosign.pub").read_text())
+    refused = subprocess.run(contents, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+    assert refused.returncode != 0
+    assert "has no list that the key of this repository has signed" in refused.stderr
+
+
 def test_what_breaks_in_production_is_red_and_the_old_one_serves(
     github: GitHub, environments: dict[str, Environment], tmp_path: Path
 ) -> None:
@@ -100,11 +143,25 @@ def test_what_breaks_in_production_is_red_and_the_old_one_serves(
     assert not green
     assert production.version()["release"] == before["release"]
     assert environments["staging"].version()["commit"] == github.repository.git("rev-parse", "HEAD")
-    assert f"RuntimeError: {CAUSE}" in pushed.summary, pushed.output
+    assert f"LookupError: {CAUSE}" in pushed.summary, pushed.output
     assert f"`{before['release']}` stays live" in pushed.summary
     # What the app prints is no command to the workflow.
     assert "said by the app" in pushed.output
     assert not [entry for entry in pushed.entries if entry.get("command") == "error"]
+
+
+def test_an_older_commit_does_not_go_over_a_newer_one(
+    github: GitHub, environments: dict[str, Environment], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    staging, older = environments["staging"], image_of(environments["production"])
+    before = staging.version()["release"]
+    page = tmp_path / "page"
+    monkeypatch.setenv("SLIPWAY_SSH_KEY", github.secrets["SLIPWAY_SSH_KEY_STAGING"])
+    monkeypatch.setenv("SLIPWAY_KNOWN_HOSTS", staging.known_hosts)
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(page))
+    run(ROOT / "tools/run", github.repository.folder / "tools/pipeline/deploy", "staging", older)
+    assert "staging: superseded" in page.read_text()
+    assert staging.version()["release"] == before
 
 
 def test_rollback_by_the_workflow(github: GitHub, environments: dict[str, Environment], tmp_path: Path) -> None:
@@ -134,20 +191,22 @@ def test_only_what_staging_runs_goes_to_production_by_hand(
 def test_a_run_that_dies_is_told_by_the_next_one_which_is_green(
     github: GitHub, environments: dict[str, Environment], tmp_path: Path
 ) -> None:
-    production = environments["production"]
-    health = github.repository.folder / "app/health.py"
-    health.write_text(health.read_text().replace(BROKEN, FIXED))
+    staging, production = environments["staging"], environments["production"]
+    back = github.dispatch("rollback.yml", environment="staging", release="")
+    assert back.wait(), back.output
+    good = image_of(staging)
     with no_failed_request(production, tmp_path):
-        pushed = github.push("Repairs it")
-        while pushed.process.poll() is None and production.status()["state"] != "deploying":
+        killed = github.dispatch("deploy.yml", image=good)
+        while killed.process.poll() is None and production.status()["state"] != "deploying":
             time.sleep(0.1)
-        assert pushed.process.poll() is None, pushed.output
-        pushed.kill()
-        by_hand = github.dispatch("deploy.yml", image=image_of(environments["staging"]))
+        assert killed.process.poll() is None, killed.output
+        killed.kill()
+        by_hand = github.dispatch("deploy.yml", image=good)
         green = by_hand.wait()
     show("production by hand, after a run that died", by_hand)
     assert green, by_hand.output
-    assert production.version()["commit"] == github.repository.git("rev-parse", "HEAD")
+    assert image_of(production) == good
+    assert production.version()["commit"] == staging.version()["commit"]
     assert re.search(
         rf"before, on {production.host}: .* by alice by https://\S+/runs/{github.runs - 1} ", by_hand.summary
     )

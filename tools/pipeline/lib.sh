@@ -61,6 +61,17 @@ registry_login() {
     docker login "$host" --username "$user" --password-stdin <<<"$password" >/dev/null
 }
 
+# signing_log, verifying_log: fill `log` with whether a signature is entered, and looked up, in Sigstore's public log.
+#   SLIPWAY_TRANSPARENCY_LOG  rekor (where nothing is said), none
+signing_log() {
+    log=()
+    [[ ${SLIPWAY_TRANSPARENCY_LOG:-rekor} != none ]] || log=(--tlog-upload=false --use-signing-config=false)
+}
+verifying_log() {
+    log=()
+    [[ ${SLIPWAY_TRANSPARENCY_LOG:-rekor} != none ]] || log=(--insecure-ignore-tlog=true)
+}
+
 # connection: fills `ssh_options`, and `connect` with the same for Ansible, so that they use the key and the hosts' keys that are
 # in the environment, and no others. On a laptop: empty, ssh has its own.
 connection() {
