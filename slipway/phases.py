@@ -127,9 +127,7 @@ def probe(run: Activation) -> None:
     while time.monotonic() < deadline:
         state = run.host.systemd.state(run.service)
         if state.crashed:
-            # One that was started again already has none.
-            how = f" (exit status {state.exit_status})" if state.exit_status else ""
-            raise run.fail(f"it crashed while starting{how}", run.service)
+            raise run.fail(f"it crashed while starting{state.how}", run.service)
         # Short at first: a request to a release that has just crashed is answered by nobody.
         patience = min(5.0, 0.5 + time.monotonic() - began)
         answer = ask_socket(path, config.ready_path, config.probe_host, timeout=patience)
@@ -304,7 +302,7 @@ def _check_running(run: Activation) -> None:
     state = run.host.systemd.state(run.service)
     if state.crashed or not state.running:
         _give_back(run)
-        raise run.fail(f"it crashed once it had traffic (exit status {state.exit_status})", run.service)
+        raise run.fail(f"it crashed once it had traffic{state.how}", run.service)
     _check_processes(run)
 
 
@@ -320,7 +318,7 @@ def _check_processes(run: Activation) -> None:
         state = run.host.systemd.state(unit)
         if state.crashed or not state.running:
             _give_back(run)
-            raise run.fail(f"its process {instances.title(unit)} crashed (exit status {state.exit_status})", unit)
+            raise run.fail(f"its process {instances.title(unit)} crashed{state.how}", unit)
 
 
 def _settle(run: Activation) -> None:

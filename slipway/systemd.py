@@ -25,6 +25,11 @@ class UnitState:
         return self.restarts > 0 or self.active == "failed" or self.sub in {"auto-restart", "auto-restart-queued"}
 
     @property
+    def how(self) -> str:
+        """How it ended, for a message; nothing of one that was started again already, which has no exit status."""
+        return f" (exit status {self.exit_status})" if self.exit_status else ""
+
+    @property
     def leaving(self) -> bool:
         """It was stopped and finishes what it has."""
         return self.active == "deactivating"
