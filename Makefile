@@ -60,7 +60,7 @@ status: bootstrap ## Tell what is live, since when, by whom (ENV=...)
 	@$(playbook) status.yml $(ARGS)
 
 .PHONY: test
-test: bootstrap ## Every check: lint, types, unit tests, the image, Molecule
+test: bootstrap ## Every check: lint, types, unit tests, the image, the pipeline, Molecule
 	@tools/run tools/check all
 
 .PHONY: test-all
