@@ -53,7 +53,7 @@ def _processes(host: Host, live: str) -> dict[str, str]:
 
 
 def _job(host: Host, name: str) -> dict[str, Any] | None:
-    """How a job ended last on this host; None: it did not since the host started."""
+    """How a job ended last on this host; None: it runs just now, or did not since the host started."""
     found = host.systemd.result(f"job-{name}.service")
     return {"result": found[0], "at": datetime.fromtimestamp(found[1], UTC).isoformat()} if found else None
 

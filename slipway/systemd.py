@@ -77,7 +77,7 @@ class Systemd:
     def result(self, unit: str) -> tuple[str, float] | None:
         """How a unit that runs to an end ended last, in systemd's word (`success`), and when (epoch seconds).
 
-        None: it did not since the host started.
+        None: it runs just now, or did not since the host started.
         """
         names = "Result,ExecMainExitTimestamp"
         shown = self._run("systemctl", "show", "--timestamp=unix", f"--property={names}", unit).stdout
