@@ -73,7 +73,7 @@ test-fast: bootstrap ## The inner loop: lint, types and unit tests, under a minu
 
 .PHONY: test-pipeline
 test-pipeline: bootstrap ## The workflows, run for real: a push, a bad one, a rollback, a run that dies
-	@tools/run tools/check pipeline
+	@tools/run tools/check pipeline_all
 
 .PHONY: lint
 lint: bootstrap ## What reads the files: linters and types

@@ -110,6 +110,7 @@ def test_a_push_is_live_everywhere_and_no_request_failed(
         assert told in page, page
 
 
+@pytest.mark.catalogue
 def test_what_is_in_the_image_is_told_by_a_list_that_is_signed(
     github: GitHub, environments: dict[str, Environment], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
