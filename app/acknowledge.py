@@ -1,9 +1,10 @@
 """How a worker tells the broker that a task has ended. Loaded by workers only."""
 
-from typing import cast
+from typing import Any
 
+from celery import signals
 from celery.worker import request
-from kombu.asynchronous import Hub, get_event_loop
+from kombu.asynchronous import Hub
 
 
 class Request(request.Request):
@@ -13,14 +14,22 @@ class Request(request.Request):
     could so leave a worker that looks well and does nothing any more.
     """
 
+    hub: Hub
+    """The worker's loop. `get_event_loop()` tells none once a connection was lost, while the worker goes on with it."""
+
     def acknowledge(self) -> None:
         """Tell the broker that the task is done. A lost connection leaves the loop, which makes a new one."""
         if not self.acknowledged:
             self.acknowledged = True
-            cast(Hub, get_event_loop()).call_soon(self.message.ack)
+            self.hub.call_soon(self.message.ack)
 
     def reject(self, requeue: bool = False) -> None:
         """Give the task back."""
         if not self.acknowledged:
             self.acknowledged = True
-            cast(Hub, get_event_loop()).call_soon(self.message.reject, requeue)
+            self.hub.call_soon(self.message.reject, requeue)
+
+
+@signals.worker_ready.connect
+def _know_the_loop(sender: Any, **_: Any) -> None:
+    Request.hub = sender.hub

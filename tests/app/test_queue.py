@@ -198,6 +198,22 @@ async def execute(settings: Settings, *statements: str) -> list[tuple[int, ...]]
 
 
 @pytest.mark.slow
+def test_a_worker_goes_on_when_the_broker_has_restarted(state: Path, queue: Broker) -> None:
+    """With more tasks than it takes at a time: one that it cannot report as done keeps its place for good."""
+    env = {"BROKER_URL": queue.url}
+    with running(state, BROKER_URL=queue.url) as service, processes(state, env, worker=WORKER) as fleet:
+        for restarts in range(2):
+            if restarts:
+                queue.kill()
+                queue.start()
+            for slug in [ask(service) for _ in range(8)]:
+                within(30, lambda slug=slug: httpx.get(f"{service.url}/links/{slug}/qr.png").status_code == 200, state)  # type: ignore[misc]
+            within(30, lambda: not queue.client.hlen("unacked"), state)
+        assert fleet["worker"].process.poll() is None
+        assert "raised exception" not in (state / "worker.log").read_text()
+
+
+@pytest.mark.slow
 def test_a_task_that_the_older_release_does_not_know_is_not_lost(state: Path, queue: Broker) -> None:
     env = {"BROKER_URL": queue.url}
     with running(state, BROKER_URL=queue.url) as service:
