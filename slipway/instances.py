@@ -63,8 +63,9 @@ def stop(host: Host, release: str, wait: bool = True) -> str | None:
 
 
 def _units(host: Host, release: str, name: str, count: int) -> list[str]:
-    """None if the release has no such process: one from before it was in the Procfile may be gone back to."""
-    if not (host.releases.path(release) / ".slipway" / name).exists():
+    """None if the release has no such process, or was shipped before there were any: it may be gone back to."""
+    scripts = host.releases.path(release) / ".slipway"
+    if not ((scripts / name).exists() and (scripts / "process").exists()):
         return []
     return [f"app-{name}.{number}@{release}.service" for number in range(1, count + 1)]
 

@@ -43,19 +43,21 @@ def run(host: Host, command: Sequence[str], by: str, timeout: float) -> int:
 
 
 def job(host: Host, name: str) -> None:
-    """Run a job in the live release, as its timer asks for, and wait for its end. One at a time: systemd sees to that.
+    """Run a job in the live release, as its timer asks for, and wait for its end. One at a time, whatever the release.
 
     Raises:
         UsageError: there is no such job.
-        SlipwayError: nothing is live, the live release does not have it, or it failed.
+        SlipwayError: nothing is live, the live release does not have it, it runs already, or it failed.
     """
     if name not in host.config.jobs:
         raise UsageError(f"there is no job {name!r}; app_jobs has {', '.join(host.config.jobs) or 'none'}")
     release = live(host)
     if not (host.releases.path(release) / ".slipway/jobs" / name).exists():
         raise SlipwayError(f"{release} has no job {name}: it was shipped before the job was in app_jobs. Deploy again")
-    if host.systemd.start(unit := f"job-{name}@{release}.service", timeout=JOB_SECONDS):
-        raise SlipwayError(f"the job {name} failed: journalctl --unit={unit} says why")
+    if running := [unit for unit in host.systemd.loaded(f"job-{name}@*.service") if not host.systemd.state(unit).ended]:
+        raise SlipwayError(f"the job {name} runs already, as {running[0]}: wait for its end, or `systemctl stop` it")
+    if said := host.systemd.start(unit := f"job-{name}@{release}.service", timeout=JOB_SECONDS):
+        raise SlipwayError(f"the job {name} failed ({said.splitlines()[0]}): journalctl --unit={unit} says why")
 
 
 def _follow(host: Host, unit: str, cursor: str, timeout: float) -> int:
@@ -81,8 +83,11 @@ def _follow(host: Host, unit: str, cursor: str, timeout: float) -> int:
 def logs(host: Host, release: str | None, process: str | None, follow: bool, lines: int) -> None:
     """Become journalctl for a release, the live one if none is named, and all its processes or one. Does not return."""
     release = release or live(host)
-    named = "app" if process == "web" else f"app-{process}.*" if process else "app*"
-    options = ["--no-pager", "--output=cat", f"--unit={named}@{release}.service", f"--lines={lines}"]
+    units = [instances.service(release), *instances.processes(host, release), *instances.singles(host, release)]
+    chosen = [unit for unit in units if process in {None, instances.title(unit).partition(".")[0]}]
+    if not chosen:
+        raise UsageError(f"no process {process!r} in {release}; there are {', '.join(map(instances.title, units))}")
+    options = ["--no-pager", "--output=cat", f"--lines={lines}", *(f"--unit={unit}" for unit in chosen)]
     options += ["--follow"] if follow else []
     os.execvp("journalctl", ["journalctl", *options])
 

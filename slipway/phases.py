@@ -166,8 +166,8 @@ def hand_back(run: Activation) -> None:
     singles = instances.singles(run.host, run.release)
     run.processes = [unit for unit in run.processes if unit not in singles]
     said = run.host.systemd.stop(*singles)
-    if run.old:
-        said = run.host.systemd.start(*instances.singles(run.host, run.old)) or said
+    if run.old and not said:
+        said = run.host.systemd.start(*instances.singles(run.host, run.old))
     if said:
         raise SlipwayError(f"the processes that run once are not {run.old}'s again: {said}")
 

@@ -88,8 +88,9 @@ def _stop_leftovers(
             continue
         services = [unit for unit in units if unit.endswith(".service")]
         if services and all(host.systemd.state(unit).leaving for unit in services):
-            # Retired, and finishing what it has; its socket goes last. Only a new start of the same one has to wait.
-            if release == starting:
+            # Retired, and finishing what it has; its socket goes last. Only a new start has to wait: of the same one, or
+            # of what runs once.
+            if release == starting or _runs_singles(host, release, units):
                 instances.stop(host, release)
             continue
         if since is not None and instances.socket(release) in units:

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, get_type_hints
 
-from slipway import identity, lock
+from slipway import identity, instances, lock
 from slipway.errors import LockedError, SlipwayError, UsageError
 from slipway.host import Host
 from slipway.prune import prune
@@ -158,7 +158,7 @@ def begin(host: Host, release: str, manifest: Manifest) -> dict[str, object]:
         "partial": str(releases.partial(release)),
         "link_dest": str(releases.path(live)) if live else None,
     }
-    if live and releases.known(live).identity == wanted and host.systemd.state(f"app@{live}.service").running:
+    if live and releases.known(live).identity == wanted and _runs(host, live):
         return answer | {"unchanged": True}
     if releases.path(release).exists():
         raise SlipwayError(f"release {release} is on this host already: activate it, or ship under a new name")
@@ -180,11 +180,23 @@ def _check_processes(host: Host, manifest: Manifest) -> None:
             f"{', '.join(manifest.procfile) or 'nothing'}: add the line there, or take the process out of "
             "app_processes and provision again"
         )
+    for name in (*config.processes, *config.single_processes):
+        if not (line := manifest.procfile[name]).startswith("exec "):
+            raise UsageError(
+                f"the Procfile of {manifest.image_name} has `{name}: {line}`, and a shell would stand between systemd "
+                f"and that program: it would be killed instead of asked to finish. Write `{name}: exec {line}`"
+            )
     if different := sorted(set(manifest.jobs) ^ set(config.jobs)):
         raise UsageError(
             f"app_jobs has {', '.join(manifest.jobs) or 'nothing'} and this host was provisioned for "
             f"{', '.join(config.jobs) or 'nothing'} ({', '.join(different)}): provision it again"
         )
+
+
+def _runs(host: Host, release: str) -> bool:
+    """Whether all of a release is up."""
+    units = [instances.service(release), *instances.processes(host, release), *instances.singles(host, release)]
+    return all(host.systemd.state(unit).running for unit in units)
 
 
 def cancel(host: Host, release: str) -> None:

@@ -29,13 +29,14 @@ MATTERS_OF_TASTE = (
     *("require-lock-timeout", "require-statement-timeout"),
 )
 
-ONLY_LOCKS = {
+NOT_COMPATIBILITY = {
     "require-concurrent-index-creation",
     "ban-concurrent-index-creation-in-transaction",
     "constraint-missing-not-valid",
     "adding-foreign-key-constraint",
+    "prefer-robust-stmts",
 }
-"""About how long a table is locked. Whether the release before can go on afterwards is another question."""
+"""About how long a table is locked, and trying again. Whether the release before can go on is another question."""
 
 ADDS = re.compile(
     r"(BEGIN|COMMIT|SELECT|INSERT INTO|UPDATE|GRANT|COMMENT ON|SET)\b"
@@ -132,7 +133,7 @@ def _read(script: Script) -> Iterator[Finding]:
     for problem in _squawk(written.getvalue()):
         statement = written.all[bisect_right(written.lines, problem["line"]) - 1]
         rule = problem["rule_name"]
-        if rule not in ONLY_LOCKS:
+        if rule not in NOT_COMPATIBILITY:
             known.add(statement)
         instead = INSTEAD.get(rule) or problem["help"] or ""
         yield replace(finding, operation=_short(statement), rule=rule, message=problem["message"], instead=instead)

@@ -220,7 +220,7 @@ class FakeHost(Host):
         """Put a release on disk, as shipping leaves it."""
         scripts = self.releases.path(release) / ".slipway"
         scripts.mkdir(parents=True)
-        for name in ("web", "worker", "beat"):
+        for name in ("web", "process", "worker", "beat"):
             (scripts / name).write_text("#!/bin/sh\n")
         self.releases.save(Record(release=release, request={"kind": "deploy", "by": "alice", "state": "requested"}))
         if record:

@@ -5,12 +5,13 @@ from typing import Any, cast
 
 import pytest
 
-from slipway import deploy, phases, prune
+from slipway import deploy, phases, prune, ship
 from slipway.cli import main
-from slipway.errors import PhaseError
+from slipway.errors import PhaseError, UsageError
 from slipway.recover import recover
 from slipway.status import status, text
 from tests.engine.fakes import Behaviour, FakeHost
+from tests.engine.manifests import manifest
 from tests.engine.names import A, B
 
 
@@ -90,9 +91,12 @@ def test_a_rollback_brings_the_old_ones_back(live: FakeHost) -> None:
     assert live.systemd.processes() == all_of(A)
 
 
-def test_a_release_from_before_the_process_was_in_the_procfile_can_be_returned_to(live: FakeHost) -> None:
+@pytest.mark.parametrize("missing", [("worker", "beat"), ("process",)])
+def test_a_release_from_before_there_were_processes_can_be_returned_to(
+    live: FakeHost, missing: tuple[str, ...]
+) -> None:
     deploy.activate(live, live.ship(B))
-    for name in ("worker", "beat"):
+    for name in missing:
         (live.releases.path(A) / ".slipway" / name).unlink()
     live.change(A, request={"kind": "rollback", "state": "requested"})
     deploy.activate(live, A)
@@ -182,3 +186,94 @@ def test_a_job_says_what_is_wrong(
     monkeypatch.setattr(live.systemd, "start", lambda *_units, **_given: "Job failed")
     assert main(["job", "nightly"]) == 1
     assert f"journalctl --unit=job-nightly@{A}.service" in capsys.readouterr().err
+
+
+def test_a_job_does_not_run_twice_although_a_deploy_lies_between(
+    live: FakeHost, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    live.config = replace(live.config, jobs=["nightly"])
+    live.systemd.states[f"job-nightly@{A}.service"] = "activating"
+    deploy.activate(live, live.ship(B))
+    (live.releases.path(B) / ".slipway/jobs").mkdir()
+    (live.releases.path(B) / ".slipway/jobs/nightly").touch()
+    monkeypatch.setattr("slipway.cli.Host", lambda _config: live)
+    monkeypatch.setattr("slipway.cli.Config.load", lambda: live.config)
+    assert main(["job", "nightly"]) == 1
+    assert f"runs already, as job-nightly@{A}.service" in capsys.readouterr().err
+    assert f"start job-nightly@{B}.service" not in live.systemd.calls
+
+
+def test_what_runs_once_is_not_given_back_while_the_new_one_still_runs(
+    live: FakeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stop = live.systemd.stop
+
+    def hangs(*units: str, **given: Any) -> str | None:
+        said = stop(*units, **given)
+        return "did not come back" if call("", "beat.1", B).strip() in units else said
+
+    monkeypatch.setattr(live.systemd, "stop", hangs)
+    with pytest.raises(PhaseError):
+        deploy.activate(live, live.ship(B, Behaviour(broken_when_live=True)))
+    stopped = live.systemd.calls.index(call("stop", "beat.1", B))
+    assert call("start", "beat.1", A) not in live.systemd.calls[stopped:]
+    assert any("are not" in warning and "did not come back" in warning for warning in live.releases.record(B).warnings)
+
+
+def test_recover_waits_for_a_scheduler_that_still_stops_before_it_starts_its_own(live: FakeHost) -> None:
+    live.ship(B)
+    live.systemd.states |= {f"app-beat.1@{A}.service": "inactive", f"app-beat.1@{B}.service": "deactivating"}
+    recover(live)
+    assert live.systemd.calls.index(call("stop", "beat.1", B)) < live.systemd.calls.index(call("start", "beat.1", A))
+    assert live.systemd.unwaited == []
+
+
+@pytest.mark.parametrize(
+    ("changed", "says"),
+    [
+        ({}, "app_processes has worker, beat, and the Procfile of app:test has nothing: add the line there"),
+        ({"procfile": {"worker": "exec work"}}, "app_processes has beat, and the Procfile of app:test has worker"),
+        (
+            {"procfile": {"worker": "celery worker", "beat": "exec beat"}},
+            "Write `worker: exec celery worker`",
+        ),
+        (
+            {"procfile": {"worker": "exec work", "beat": "exec beat"}, "jobs": {"nightly": "report"}},
+            "app_jobs has nightly and this host was provisioned for nothing (nightly): provision it again",
+        ),
+    ],
+)
+def test_what_the_host_was_not_provisioned_for_is_refused(host: FakeHost, changed: dict[str, Any], says: str) -> None:
+    host.has_processes()
+    with pytest.raises(UsageError) as refused:
+        ship.begin(host, A, manifest(**changed))
+    assert says in str(refused.value)
+    assert list(host.releases.folder.iterdir()) == []
+
+
+def test_a_release_whose_worker_is_down_is_not_unchanged(live: FakeHost) -> None:
+    shipped = manifest(procfile={"worker": "exec work", "beat": "exec beat"})
+    live.change(A, identity=ship.release_identity(shipped, live.units, live.secrets_hash))
+    assert ship.begin(live, B, shipped)["unchanged"]
+    live.systemd.states[f"app-worker.2@{A}.service"] = "inactive"
+    assert not ship.begin(live, B, shipped)["unchanged"]
+
+
+def test_the_log_is_of_all_processes_or_of_one(
+    live: FakeHost, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked: list[list[str]] = []
+    monkeypatch.setattr("os.execvp", lambda _program, command: asked.append(command))
+    monkeypatch.setattr("slipway.cli.Host", lambda _config: live)
+    monkeypatch.setattr("slipway.cli.Config.load", lambda: live.config)
+
+    def units(*more: str) -> list[str]:
+        assert main(["logs", *more]) == 0
+        return [option.removeprefix("--unit=") for option in asked.pop() if option.startswith("--unit=")]
+
+    workers = [f"app-worker.{number}@{A}.service" for number in (1, 2)]
+    assert units() == [f"app@{A}.service", *workers, f"app-beat.1@{A}.service"]
+    assert units("--process", "worker") == workers
+    assert units("--process", "web") == [f"app@{A}.service"]
+    assert main(["logs", "--process", "mailer"]) == 2
+    assert "no process 'mailer'" in capsys.readouterr().err

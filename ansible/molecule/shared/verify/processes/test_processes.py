@@ -111,11 +111,9 @@ def test_a_release_whose_worker_crashes_is_taken_back(host: Any, deployer: Any, 
 
 
 def test_a_process_that_the_image_does_not_have_is_refused_before_anything_is_shipped(
-    host: Any, status: Any, tmp_path: Any
+    host: Any,
 ) -> None:
     before = host.check_output("ls -A /srv/app/releases")
-    more = tmp_path / "more.yml"
-    more.write_text("app_processes: [{name: mailer}]\n")
     host.check_output("cp /etc/slipway/config.json /root/config.json")
     host.check_output('sed -i \'s/"worker": 1/"mailer": 1/\' /etc/slipway/config.json')
     try:
