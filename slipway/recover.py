@@ -88,8 +88,8 @@ def _stop_leftovers(
             continue
         services = [unit for unit in units if unit.endswith(".service")]
         if services and all(host.systemd.state(unit).leaving for unit in services):
-            # Retired, and finishing what it has; its socket goes last. Only a new start has to wait: of the same one, or
-            # of what runs once.
+            # Retired, and finishing what it has; its socket goes last. Only a new start has to wait for it: that of the
+            # same release, or of what runs once.
             if release == starting or _runs_singles(host, release, units):
                 instances.stop(host, release)
             continue
