@@ -141,3 +141,12 @@ def test_an_excuse_for_the_lock_is_none_for_what_is_forbidden_now(tmp_path: Path
     upgrade = 'op.create_index("one", "links", ["url"], unique=True)'
     why = 'safe_because = {"require-concurrent-index-creation": "a table of ten rows"}'
     assert [finding.rule for finding in findings(migration(tmp_path, upgrade, why))] == ["unknown-to-add-only"]
+
+
+def test_an_excuse_for_not_trying_again_is_none_either(tmp_path: Path) -> None:
+    upgrade = (
+        "with op.get_context().autocommit_block():\n"
+        '        op.create_index("one", "links", ["url"], unique=True, postgresql_concurrently=True)'
+    )
+    why = 'safe_because = {"prefer-robust-stmts": "a migration of its own"}'
+    assert [finding.rule for finding in findings(migration(tmp_path, upgrade, why))] == ["unknown-to-add-only"]
