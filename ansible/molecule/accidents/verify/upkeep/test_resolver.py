@@ -73,6 +73,8 @@ def test_a_running_app_sees_a_replaced_resolver(
     host.check_output(f"mkdir -p {folder} && printf %s '{text}' >{folder}/90-test.conf && systemctl daemon-reload")
     resolved_by(2)
     host.check_output("systemctl start name-resolution.service && systemctl restart 'app@*.service'")
+    # It serves again, so it looks up a name before the first change.
+    assert ask("/readyz").status == 200
     with ThreadPoolExecutor(1) as pool:
         lookups = pool.submit(ask, "/attacker/run", method="POST", body=LOOKUPS)
         time.sleep(2)
