@@ -26,6 +26,15 @@ def examples(cases: Iterable[str], *chosen: str) -> list[Any]:
     return [case if case in chosen else pytest.param(case, marks=pytest.mark.catalogue) for case in cases]
 
 
+def family(process: int) -> list[int]:
+    """A process and all below it, as far as they are there."""
+    try:
+        children = Path(f"/proc/{process}/task/{process}/children").read_text().split()
+    except OSError:
+        children = []
+    return [process, *(each for child in children for each in family(int(child)))]
+
+
 class Deploy:
     """`ansible-playbook deploy.yml`, running, with settings of its own so that it is a new release."""
 
@@ -64,8 +73,13 @@ class Deploy:
         return self.process.wait(timeout=180)
 
     def kill(self) -> None:
-        """End it and all that it started, as a runner that goes away does."""
-        os.killpg(self.process.pid, signal.SIGKILL)
+        """End it and all that it started, as a runner that goes away does.
+
+        Not by its process group: Ansible's workers leave it, and would go on to send files.
+        """
+        for process in family(self.process.pid):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
         self.process.wait()
 
     @property
