@@ -33,6 +33,11 @@ def singles(host: Host, release: str) -> list[str]:
     return [unit for name in host.config.single_processes for unit in _units(host, release, name, 1)]
 
 
+def services(host: Host, release: str) -> list[str]:
+    """Units of all that it runs on this host: its web server first."""
+    return [service(release), *processes(host, release), *singles(host, release)]
+
+
 def title(unit: str) -> str:
     """What people call a process: `worker.1`, or `web` for the web server."""
     name = unit.partition("@")[0]

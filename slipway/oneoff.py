@@ -83,7 +83,7 @@ def _follow(host: Host, unit: str, cursor: str, timeout: float) -> int:
 def logs(host: Host, release: str | None, process: str | None, follow: bool, lines: int) -> None:
     """Become journalctl for a release, the live one if none is named, and all its processes or one. Does not return."""
     release = release or live(host)
-    units = [instances.service(release), *instances.processes(host, release), *instances.singles(host, release)]
+    units = instances.services(host, release)
     chosen = [unit for unit in units if process in {None, instances.title(unit).partition(".")[0]}]
     if not chosen:
         raise UsageError(f"no process {process!r} in {release}; there are {', '.join(map(instances.title, units))}")

@@ -86,22 +86,18 @@ def _stop_leftovers(
     for release, units in sorted(instances.loaded(host).items()):
         if release == current:
             continue
+        # A new start of the same release waits for its end, and so does what runs once, before the live one's starts.
+        wait = release == starting or not set(units).isdisjoint(instances.singles(host, release))
         services = [unit for unit in units if unit.endswith(".service")]
         if services and all(host.systemd.state(unit).leaving for unit in services):
-            # Retired, and finishing what it has; its socket goes last. Only a new start has to wait for it: that of the
-            # same release, or of what runs once.
-            if release == starting or _runs_singles(host, release, units):
+            # Retired, and finishing what it has; its socket goes last.
+            if wait:
                 instances.stop(host, release)
             continue
         if since is not None and instances.socket(release) in units:
             drain(host, release, since)
-        # What runs once has to have ended before the live release's own starts.
-        instances.stop(host, release, wait=release == starting or _runs_singles(host, release, units))
+        instances.stop(host, release, wait=wait)
         mended.append(f"stopped app@{release}")
-
-
-def _runs_singles(host: Host, release: str, units: list[str]) -> bool:
-    return not set(units).isdisjoint(instances.singles(host, release))
 
 
 def _close_records(host: Host, current: str | None, mended: list[str]) -> None:

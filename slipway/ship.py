@@ -195,8 +195,7 @@ def _check_processes(host: Host, manifest: Manifest) -> None:
 
 def _runs(host: Host, release: str) -> bool:
     """Whether all of a release is up."""
-    units = [instances.service(release), *instances.processes(host, release), *instances.singles(host, release)]
-    return all(host.systemd.state(unit).running for unit in units)
+    return all(host.systemd.state(unit).running for unit in instances.services(host, release))
 
 
 def cancel(host: Host, release: str) -> None:
