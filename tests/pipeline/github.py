@@ -4,7 +4,6 @@ import json
 import os
 import re
 import shutil
-import signal
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
@@ -13,6 +12,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+
+from tests import killing
 
 ROOT = Path(__file__).resolve().parents[2]
 ACTIONS = Path(__file__).parent / "actions"
@@ -31,18 +32,6 @@ def run(*command: str | Path, cwd: Path = ROOT) -> str:
     )
     assert done.returncode == 0, f"{command[0]} failed: {done.stdout}{done.stderr}"
     return done.stdout.strip()
-
-
-def family(pid: int) -> list[int]:
-    """A process and all that it has started, parents first: steps and Ansible's workers are sessions of their own."""
-    parents = {}
-    for file in Path("/proc").glob("[0-9]*/stat"):
-        with suppress(OSError):
-            parents[int(file.parent.name)] = int(file.read_text().rpartition(")")[2].split()[1])
-    found = [pid]
-    for each in found:
-        found += [child for child, parent in parents.items() if parent == each]
-    return found
 
 
 class Repository:
@@ -133,10 +122,7 @@ class Run:
     def kill(self) -> None:
         """End it and everything it has started, as when the runner's machine dies."""
         if self.process.poll() is None:
-            for pid in family(self.process.pid):
-                with suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
-            self.process.wait()
+            killing.kill(self.process)
 
     def jobs(self) -> dict[str, Job]:
         """The jobs that were run, by name, in the order in which they began."""

@@ -3,7 +3,6 @@
 import contextlib
 import json
 import os
-import signal
 import subprocess
 import tempfile
 import time
@@ -12,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests import killing
 
 ROOT = Path(__file__).resolve().parents[4]
 ANSIBLE = ROOT / "ansible"
@@ -24,15 +25,6 @@ IMAGE = "slipway-app:molecule-faulty"
 def examples(cases: Iterable[str], *chosen: str) -> list[Any]:
     """Cases for `parametrize`; those that are not chosen are only in the catalogue."""
     return [case if case in chosen else pytest.param(case, marks=pytest.mark.catalogue) for case in cases]
-
-
-def family(process: int) -> list[int]:
-    """A process and all below it, as far as they are there."""
-    try:
-        children = Path(f"/proc/{process}/task/{process}/children").read_text().split()
-    except OSError:
-        children = []
-    return [process, *(each for child in children for each in family(int(child)))]
 
 
 class Deploy:
@@ -73,14 +65,8 @@ class Deploy:
         return self.process.wait(timeout=180)
 
     def kill(self) -> None:
-        """End it and all that it started, as a runner that goes away does.
-
-        Not by its process group: Ansible's workers leave it, and would go on to send files.
-        """
-        for process in family(self.process.pid):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(process, signal.SIGKILL)
-        self.process.wait()
+        """End it and all that it started, as a runner that goes away does."""
+        killing.kill(self.process)
 
     @property
     def said(self) -> str:
