@@ -6,9 +6,8 @@ at import: gunicorn imports the app once, then forks, and a connection must not 
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Annotated, cast
+from typing import cast
 
-from fastapi import Depends, Request
 from pydantic import BaseModel
 from sqlalchemy import Connection, event, inspect, text
 from sqlalchemy.engine.interfaces import DBAPIConnection
@@ -125,11 +124,3 @@ def _sqlite(url: str, connections: int, begin: str) -> AsyncEngine:
             connection.exec_driver_sql(begin)
 
     return engine
-
-
-def _database(request: Request) -> Database:
-    return cast(Database, request.state.database)
-
-
-WorkerDatabase = Annotated[Database, Depends(_database)]
-"""What a route takes to get the database of the worker that serves it."""

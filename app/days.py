@@ -6,7 +6,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict
 from sqlalchemy import select
 
-from app.database import WorkerDatabase
+from app.dependencies import WorkerDatabase
 from app.models import Day
 from app.problems import documented
 

@@ -8,7 +8,8 @@ from pydantic import BaseModel
 from sqlalchemy.exc import SQLAlchemyError
 
 from app import schema
-from app.database import Pool, WorkerDatabase
+from app.database import Pool
+from app.dependencies import WorkerDatabase
 from app.problems import documented, problem
 from app.settings import Settings
 

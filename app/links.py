@@ -12,7 +12,8 @@ from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
 from starlette.convertors import Convertor, register_url_convertor
 
-from app.database import Database, WorkerDatabase
+from app.database import Database
+from app.dependencies import WorkerDatabase
 from app.models import Link
 from app.problems import documented
 

@@ -1,6 +1,7 @@
 """The tables."""
 
 from datetime import UTC, date, datetime
+from typing import ClassVar
 
 from sqlalchemy import BigInteger, DateTime, ForeignKey, Index, String, Text, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
@@ -32,6 +33,12 @@ PENDING = text("picture IS NULL")
 
 class QrCode(Base):
     """A picture that was asked for. Without `picture` it is still to be made: this row, not the task, is the order."""
+
+    SCALE: ClassVar = 8
+    """Pixels of one module. A release that makes others so has pictures of its own: it is in their digest."""
+
+    MOST_TRIES: ClassVar = 10
+    """Tries to make a picture. Then it is at fault itself, and would take workers down for ever."""
 
     __tablename__ = "qr_codes"
     # What is still to be made, of a table that is mostly pictures.

@@ -11,22 +11,15 @@ from pydantic import BaseModel
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
-from app.database import WorkerDatabase
+from app.dependencies import WorkerDatabase, WorkQueue
 from app.links import Slug
 from app.models import Link, QrCode, now
 from app.problems import documented
-from app.queue import WorkQueue
 
 router = APIRouter(tags=["qr"])
 
-SCALE = 8
-"""Pixels of one module of a QR code. A release that makes others so has pictures of its own: it is in their digest."""
-
 LONGEST = 1000
 """Characters of a short link, most of which the client says as its Host. A QR code has room for 2,953."""
-
-MOST_TRIES = 10
-"""Tries to make a picture. Then it is at fault itself, and would take workers down for ever."""
 
 
 class Asked(BaseModel):
@@ -46,7 +39,7 @@ def short_link(request: Request, slug: str) -> tuple[str, str]:
     text = f"{request.base_url}{slug}"
     if len(text) > LONGEST:
         raise HTTPException(status.HTTP_400_BAD_REQUEST, f"The link is longer than {LONGEST} characters.")
-    return text, hashlib.sha256(f"{SCALE} {text}".encode()).hexdigest()
+    return text, hashlib.sha256(f"{QrCode.SCALE} {text}".encode()).hexdigest()
 
 
 @router.post("/links/{slug:slug}/qr", status_code=status.HTTP_202_ACCEPTED, responses=documented(400, 404, 422, 503))
@@ -59,7 +52,7 @@ async def ask(slug: Slug, request: Request, response: Response, database: Worker
             if await session.get(Link, slug) is None:
                 raise HTTPException(status.HTTP_404_NOT_FOUND, f"There is no link {slug}.")
             code = await session.get(QrCode, digest)
-            send = code is None or (code.picture is None and code.tries >= MOST_TRIES)
+            send = code is None or (code.picture is None and code.tries >= QrCode.MOST_TRIES)
             if code is None:
                 session.add(QrCode(digest=digest, slug=slug, text=text, tries=0))
             elif send:
@@ -91,7 +84,7 @@ async def fetch(slug: Slug, request: Request, database: WorkerDatabase, queue: W
     queue.must_exist()
     if code is None:
         raise HTTPException(status.HTTP_404_NOT_FOUND, f"Nobody asked for it: POST /links/{slug}/qr does.")
-    if code.tries >= MOST_TRIES:
+    if code.tries >= QrCode.MOST_TRIES:
         raise HTTPException(
             status.HTTP_500_INTERNAL_SERVER_ERROR,
             f"It was tried {code.tries} times, see the log of the workers. POST /links/{slug}/qr tries it anew.",

@@ -2,9 +2,8 @@
 
 import asyncio
 import logging
-from typing import Annotated, cast
 
-from fastapi import Depends, HTTPException, Request, status
+from fastapi import HTTPException, status
 
 from app.settings import Settings
 
@@ -41,11 +40,3 @@ class Queue:
             await asyncio.to_thread(make_qr.delay, digest)
         except OperationalError as error:
             log.warning("the broker does not answer, the task is sent later: %s", error)
-
-
-def _queue(request: Request) -> Queue:
-    return cast(Queue, request.state.queue)
-
-
-WorkQueue = Annotated[Queue, Depends(_queue)]
-"""What a route takes to get the queue."""

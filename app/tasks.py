@@ -15,7 +15,6 @@ from sqlalchemy.exc import IntegrityError
 
 from app.database import Database
 from app.models import Day, Link, QrCode, now
-from app.qr import MOST_TRIES, SCALE
 from app.worker import LOST_AFTER, celery, run, settings
 
 log = logging.getLogger(__name__)
@@ -40,7 +39,7 @@ def make_qr(digest: str) -> None:
     if text is None:
         return
     picture = io.BytesIO()
-    segno.make(text, micro=False).save(picture, kind="png", scale=SCALE)
+    segno.make(text, micro=False).save(picture, kind="png", scale=QrCode.SCALE)
     run(lambda database: _keep(database, digest, picture.getvalue()))
     log.info("picture made", extra={"digest": digest})
 
@@ -49,7 +48,7 @@ async def _take(database: Database, digest: str) -> str | None:
     """Count a try, and tell what to make a picture of; None if it is there, or was tried often enough."""
     take = (
         update(QrCode)
-        .where(QrCode.digest == digest, QrCode.picture.is_(None), QrCode.tries < MOST_TRIES)
+        .where(QrCode.digest == digest, QrCode.picture.is_(None), QrCode.tries < QrCode.MOST_TRIES)
         .values(tries=QrCode.tries + 1)
         .returning(QrCode.text)
     )
@@ -81,7 +80,7 @@ async def _lost(database: Database) -> list[str]:
         select(QrCode.digest)
         .where(
             QrCode.picture.is_(None),
-            QrCode.tries < MOST_TRIES,
+            QrCode.tries < QrCode.MOST_TRIES,
             QrCode.sent_at < now() - timedelta(seconds=LOST_AFTER),
         )
         .order_by(QrCode.sent_at)
