@@ -10,7 +10,8 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -37,6 +38,10 @@ OLD_WORKER = (*CELERY, "tests.app.old_release", "worker", "--without-gossip", "-
 TASK_SECONDS = "2"
 """So that what is lost is sent again after six seconds, and not after a minute and a half."""
 
+STOP_SECONDS = 20
+"""How long a worker may take to end. Ours, when nothing was killed, needs 3; systemd gives it
+`app_process_stop_timeout`, and then kills it, which loses no task."""
+
 PICTURES = 500
 HAVOC = {"process": 8, "worker": 5, "broker": 3}
 """How many are killed: processes that run a task, whole workers with all of theirs, the broker."""
@@ -60,7 +65,12 @@ class Process:
         self.starts += 1
         with self.log.open("ab") as output:
             self.process = subprocess.Popen(
-                self.command, cwd=ROOT, env={**os.environ, **self.env}, stdout=output, stderr=output
+                self.command,
+                cwd=ROOT,
+                env={**os.environ, **self.env},
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
             )
 
     def keep(self) -> None:
@@ -76,9 +86,18 @@ class Process:
         except OSError:
             return []
 
+    def kill(self) -> None:
+        """With all of its own, as systemd and the kernel kill a unit or a container."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+
     def stop(self) -> int:
+        """As systemd and Compose do: who has not ended in time is killed. Give the exit status, negative for a signal."""
         self.process.terminate()
-        return self.process.wait(20)
+        with suppress(subprocess.TimeoutExpired):
+            self.process.wait(STOP_SECONDS)
+        self.kill()  # what a killed worker has left behind, too
+        return self.process.wait()
 
 
 @contextmanager
@@ -88,8 +107,8 @@ def processes(state: Path, env: dict[str, str], **commands: tuple[str, ...]) -> 
     try:
         yield started
     finally:
-        for process in started.values():
-            process.stop()
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(Process.stop, started.values()))
 
 
 def ask(service: Service) -> str:
@@ -155,7 +174,7 @@ def test_a_picture_is_asked_for_made_and_fetched(state: Path, queue: Broker) -> 
         assert httpx.post(f"{service.url}/links/aaaaaaaa/qr").status_code == 404
 
         began = time.time()
-        with processes(state, env, worker=WORKER):
+        with processes(state, env, worker=WORKER) as fleet:
             within(30, lambda: httpx.get(address).status_code == 200, state)
             picture = httpx.get(address)
             assert picture.headers["content-type"] == "image/png"
@@ -171,6 +190,7 @@ def test_a_picture_is_asked_for_made_and_fetched(state: Path, queue: Broker) -> 
             days = [{"day": datetime.now(UTC).date().isoformat(), "links": 1, "clicks": 1}]
             within(20, lambda: httpx.get(f"{service.url}/days").json() == days, state)
             assert (state / "celery-alive").stat().st_mtime > began
+            assert fleet["worker"].stop() == 0, "it ends by itself when it is told to"
 
 
 def test_a_picture_that_cannot_be_made_is_given_up(state: Path, queue: Broker) -> None:
@@ -261,7 +281,7 @@ def test_each_of_500_pictures_is_made_once_while_workers_and_the_broker_are_kill
                     over.wait(0.5)
                     queue.start()
                 elif kind == "worker":
-                    worker.process.kill()
+                    worker.kill()
                 elif children := worker.children():
                     os.kill(chance.choice(children), signal.SIGKILL)
                 killed[kind] += 1
