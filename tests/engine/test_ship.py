@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -296,7 +297,7 @@ def test_a_shipment_that_takes_long_is_left_alone(host: FakeHost) -> None:
     os.utime(host.releases.folder / f".{A}.manifest.json", (began, began))
     partial = host.releases.partial(A)
     # What rsync's command looks like on the receiving side.
-    receiver = subprocess.Popen(["sh", "-c", "sleep 60", f"{partial}/"])
+    receiver = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)", f"{partial}/"])
     try:
         ship.begin(host, B, manifest())
         assert partial.is_dir()

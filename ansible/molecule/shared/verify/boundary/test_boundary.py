@@ -122,7 +122,7 @@ def release(deployer: Any) -> Iterator[str]:
     tree = f"/srv/app/releases/{name}"
     deployer.check_output(
         f"mkdir -p {tree} && cd {tree} && mkdir -p .slipway dev proc run sys tmp var/lib/app var/tmp && ln -s usr/bin bin"
-        f" && cp -a /srv/app/current/usr /srv/app/current/lib* /srv/app/current/etc ."
+        f" && cp -a --link /srv/app/current/usr /srv/app/current/lib* /srv/app/current/etc ."
         f" && printf '#!/bin/sh\\nexec sleep 60\\n' > .slipway/web && chmod +x .slipway/web"
     )
     yield name
