@@ -1,6 +1,7 @@
 """A shop that knows nothing of Slipway: it answers to its own name, and is ready once `release:` has run for it."""
 
 import os
+import sys
 from pathlib import Path
 
 from fastapi import FastAPI, Response
@@ -29,6 +30,7 @@ def about() -> dict[str, object]:
     return {
         "name": os.environ["SHOP_NAME"],
         "motto": os.environ.get("SHOP_MOTTO"),
+        "python": ".".join(map(str, sys.version_info[:2])),
         "folder": str(Path.cwd()),
         "home": os.environ["HOME"],
         "release": os.environ.get("SLIPWAY_RELEASE"),

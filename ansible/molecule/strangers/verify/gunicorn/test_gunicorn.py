@@ -25,6 +25,11 @@ def test_it_is_started_as_its_image_says(host: Any, status: Any) -> None:
     assert words[-4:-1] == ["--bind=0.0.0.0:80", "--workers=2", "shop:app"]
 
 
+def test_its_python_is_its_images(about: Any) -> None:
+    """The other stranger's is 3.11: a host's cannot be both."""
+    assert about["python"] == "3.13"
+
+
 def test_its_folder_and_environment_are_its_own_but_for_what_the_unit_sets(about: Any, status: Any) -> None:
     assert about["folder"] == "/opt/shop"
     assert about["name"] == 'It\'s "a shop", $5'
