@@ -8,12 +8,12 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from slipway import client, deploy, lock, oneoff, ship
+from slipway import client, deploy, oneoff, ship
 from slipway.config import Config
 from slipway.errors import SlipwayError, UsageError
 from slipway.host import Host
-from slipway.recover import recover
-from slipway.releases import check_name, now
+from slipway.recover import mend, mend_killed
+from slipway.releases import check_name
 from slipway.status import status, text
 
 READ_ONLY = {"status", "logs", "shell"}
@@ -125,8 +125,8 @@ def _rollback(host: Host, options: argparse.Namespace) -> None:
 
 
 def _recover(host: Host, options: argparse.Namespace) -> None:
-    with lock.held(host.lock_file, {"release": "recover", "by": client.caller(), "since": now()}):
-        mended = recover(host, boot=options.boot)
+    by = client.caller()
+    mended = mend_killed(host, options.release, by) if options.release else mend(host, by, boot=options.boot)
     print("\n".join(mended) or "everything agrees with what is live: nothing to mend")
 
 
@@ -193,6 +193,7 @@ def _parser() -> argparse.ArgumentParser:
     add("shell", _shell, "a shell in the live release, as the app's user (for people with sudo)")
     command = add("recover", _recover, "make everything agree with what is live (at boot, or after a crash)")
     command.add_argument("--boot", action="store_true", help="do not wait for what is started")
+    command.add_argument("--killed", dest="release", metavar="RELEASE", help="the engine of this release was killed")
     command = add("ship-begin", _ship_begin, "make room for a release (its manifest on standard input)")
     command.add_argument("release")
     command = add("ship-cancel", _ship_cancel, "remove what has arrived of a release")

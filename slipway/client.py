@@ -9,7 +9,7 @@ import time
 import uuid
 from typing import Any
 
-from slipway import decision, lock
+from slipway import decision, lock, recover
 from slipway.errors import SlipwayError
 from slipway.host import Host
 from slipway.releases import Record, check_name, now
@@ -19,6 +19,8 @@ ASK_SECONDS = 0.5
 """How often systemd is asked meanwhile: each time is a process of its own, and the app that starts needs the CPU."""
 TIDY_SECONDS = 30
 """What an activation takes after its release is live, beside what its last requests may."""
+UNFINISHED = {"requested", "running", "held", "live"}
+"""The states of a request whose engine may still be there."""
 REACHED = {
     "migrated": {"held", "live", "done"},
     "held": {"held", "live", "done"},
@@ -40,12 +42,16 @@ def origin() -> str | None:
 
 
 def activity(host: Host) -> dict[str, Any] | None:
-    """Who holds the lock, or None. `tidying`: its release is live and the old one finishes, which is soon over."""
+    """Who holds the lock, or None.
+
+    `tidying`: it is soon over. Its release is live and the old one finishes, or it mends what a killed engine left.
+    """
     holder = lock.holder(host.lock_file)
     if holder is None:
         return None
-    state = host.releases.known(str(holder.get("release"))).request.get("state")
-    return holder | {"tidying": state == "live"}
+    release = str(holder.get("release"))
+    tidying = release == recover.HOLDER or host.releases.known(release).request.get("state") == "live"
+    return holder | {"tidying": tidying}
 
 
 def request(host: Host, release: str, kind: str, by: str, **options: Any) -> Record:
@@ -65,12 +71,19 @@ def request(host: Host, release: str, kind: str, by: str, **options: Any) -> Rec
     if (holder := activity(host)) is not None:
         if not options.get("lock_wait") and (not holder["tidying"] or holder["release"] == release):
             raise lock.refuse(holder)
-        options["lock_wait"] = max(options.get("lock_wait", 0), host.config.request_timeout + TIDY_SECONDS)
+        mending = holder["release"] == recover.HOLDER
+        soon = recover.MENDING_SECONDS if mending else host.config.request_timeout + TIDY_SECONDS
+        options["lock_wait"] = max(options.get("lock_wait", 0), soon)
+    unit = f"deploy@{release}.service"
+    if record.request.get("state") in UNFINISHED:
+        # The record of an engine that was killed is written until its unit has ended.
+        while host.systemd.state(unit).leaving:
+            time.sleep(POLL_SECONDS)
+        record = host.releases.record(release)
     decision.forget(host, release)
     asked = {"id": uuid.uuid4().hex, "kind": kind, "by": by, "from": origin(), "at": now(), "state": "requested"}
     record.request = asked | options
     host.releases.save(record)
-    unit = f"deploy@{release}.service"
     if said := host.systemd.start(unit):
         raise SlipwayError(f"the engine did not start: {said}")
     return record
@@ -98,8 +111,8 @@ def wait(host: Host, release: str, until: str) -> Record:
         if ended:
             said = "\n".join(f"  {line}" for line in host.systemd.journal(unit, 15))
             raise SlipwayError(
-                f"the engine ended in phase {record.phase or 'start'} without a result; `slipway recover` or the next "
-                f"deploy mends what it left. It said last:\n{said}"
+                f"the engine ended in phase {record.phase or 'start'} without a result, and what it left was not "
+                f"mended: `slipway recover` or the next deploy does that. It said last:\n{said}"
             )
         time.sleep(POLL_SECONDS)
 

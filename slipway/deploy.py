@@ -16,7 +16,7 @@ from slipway import audit, decision, lock, phases
 from slipway.errors import Interrupted, LockedError, SlipwayError
 from slipway.host import Host
 from slipway.phases import Activation
-from slipway.recover import recover
+from slipway.recover import HOLDER, MENDING_SECONDS, recover
 from slipway.releases import Record, now
 
 Step = Callable[[Activation], None]
@@ -75,29 +75,37 @@ def activate(host: Host, release: str) -> Record:
         Interrupted: the engine was asked to stop, and everything was taken back.
     """
     record = host.releases.record(release)
-    with _locked(host, record), _interruptible(partial(decision.reason, host, release)):
+    with _locked(host, record):
+        # Whoever asks this to stop kills it, and what is half mended is mended by ExecStopPost.
         for warning in recover(host, starting=release):
             _say(f"recovered: {warning}")
-        record = host.releases.record(release)
-        run = Activation.begin(host, record)
-        if run.old == release:
-            _end(run, "done")
-            _say(f"{release} is live already: nothing to do")
-            return record
-        record.state, record.cause, record.phases, record.warnings = "activating", None, [], []
-        record.request["state"] = "running"
-        _undoable(run)
-        _tidy(run)
+        with _interruptible(partial(decision.reason, host, release)):
+            return _activate(host, release)
+
+
+def _activate(host: Host, release: str) -> Record:
+    record = host.releases.record(release)
+    run = Activation.begin(host, record)
+    if run.old == release:
+        _end(run, "done")
+        _say(f"{release} is live already: nothing to do")
         return record
+    record.state, record.cause, record.phases, record.warnings = "activating", None, [], []
+    record.request |= {"state": "running", "before": run.old}
+    _undoable(run)
+    _tidy(run)
+    return record
 
 
 @contextmanager
 def _locked(host: Host, record: Record) -> Iterator[None]:
     asked = record.request
     described = {"release": record.release, "by": asked.get("by"), "from": asked.get("from"), "since": now()}
+    holder = lock.holder(host.lock_file) or {}
+    patience = MENDING_SECONDS if holder.get("release") == HOLDER else asked.get("lock_wait", 0)
     with ExitStack() as stack:
         try:
-            stack.enter_context(lock.held(host.lock_file, described, asked.get("lock_wait", 0)))
+            stack.enter_context(lock.held(host.lock_file, described, patience))
         except LockedError as error:
             record.request["state"], record.cause = "failed", f"lock: {error}"
             host.releases.save(record)

@@ -1,19 +1,62 @@
 """Making everything agree with `current`: the slices, the instances and the records.
 
-It runs at boot, which is how the live release comes back, and at the start of every activation, which is how one
-that was killed heals. Idempotent; whoever calls it holds the lock.
+It runs at boot, which is how the live release comes back, when an engine was killed, and at the start of every
+activation, which heals what nobody mended. Idempotent; whoever calls it holds the lock.
 """
 
 import time
 
-from slipway import audit, instances
-from slipway.errors import SlipwayError
+from slipway import audit, decision, instances, lock
+from slipway.errors import LockedError, SlipwayError
 from slipway.host import Host
 from slipway.releases import now
 from slipway.traffic import drain, point
 
 MIGRATION_GRACE = 10
 """Seconds that a migration whose engine was killed gets to end by itself when it is stopped."""
+
+
+HOLDER = "recover"
+"""What stands in the lock, where an activation has the name of its release."""
+MENDING_SECONDS = 900
+"""How long that may take: TimeoutStopSec in deploy@.service."""
+
+
+def mend(host: Host, by: str, boot: bool = False) -> list[str]:
+    """`recover`, with the lock. Returns what had to be mended, in words.
+
+    Raises:
+        LockedError: an activation is running.
+        SlipwayError: the live release cannot be brought back.
+    """
+    with lock.held(host.lock_file, {"release": HOLDER, "by": by, "since": now()}):
+        return recover(host, boot=boot)
+
+
+def mend_killed(host: Host, release: str, by: str) -> list[str]:
+    """Mend what the engine of a release left when it was killed, unless whoever has the lock meanwhile does that.
+
+    Returns what was mended, in words.
+
+    Raises:
+        SlipwayError: the live release cannot be brought back.
+    """
+    mended: list[str] = []
+    while not mended:
+        try:
+            mended = mend(host, by)
+            break
+        except LockedError:
+            # Either it was never its turn, or the next activation has begun with mending this one.
+            if host.releases.known(release).phase is None:
+                break
+    record = host.releases.known(release)
+    if record.request.get("state") == "requested":
+        record.request["state"] = "failed"
+        record.cause = f"start: it ended before it began: {decision.reason(host, release)}"
+        mended.append(audit.activation(host, record, "killed", seconds=0, old=host.releases.current()))
+        host.releases.save(record)
+    return mended
 
 
 def recover(host: Host, starting: str | None = None, boot: bool = False) -> list[str]:
@@ -30,11 +73,12 @@ def recover(host: Host, starting: str | None = None, boot: bool = False) -> list
     current = host.releases.current()
     _stop_migrations(host, mended)
     problem = _serve(host, current, boot, mended) if current else None
-    flipped = _point_slices(host, current, mended)
-    _stop_leftovers(host, current, starting, None if boot else flipped, mended)
-    if current and not problem:
-        # After those of other releases have been stopped: these run once.
+    _point_slices(host, current, mended)
+    # Traffic may have left the others this instant: just now, or by an engine that was killed after its cutover.
+    since = None if boot else time.monotonic()
+    if _stop_singles(host, current, mended) and current and not problem:
         _start(host, instances.singles(host, current), boot, mended)
+    _stop_leftovers(host, current, starting, since, mended)
     _close_records(host, current, mended)
     if problem:
         if starting in {None, current}:
@@ -72,12 +116,23 @@ def _start(host: Host, units: list[str], boot: bool, mended: list[str]) -> None:
             mended.append(f"{unit} does not start: {said}" if said else f"started {unit}")
 
 
-def _point_slices(host: Host, current: str | None, mended: list[str]) -> float | None:
-    """Returns when traffic was pointed elsewhere, None if it was right."""
-    if not point(host, current):
-        return None
-    mended.append(f"pointed all traffic at {current or 'nothing'}")
-    return time.monotonic()
+def _point_slices(host: Host, current: str | None, mended: list[str]) -> None:
+    if point(host, current):
+        mended.append(f"pointed all traffic at {current or 'nothing'}")
+
+
+def _stop_singles(host: Host, current: str | None, mended: list[str]) -> bool:
+    """Stop what runs once in another release than the live one, whose own may start only after that.
+
+    Returns whether all of them have ended.
+    """
+    ended = True
+    for release, units in sorted(instances.loaded(host).items()):
+        singles = set(units) & set(instances.singles(host, release))
+        if release != current and singles and (said := host.systemd.stop(*sorted(singles))):
+            mended.append(f"{release} goes on with what may run once only, so {current} does not start it: {said}")
+            ended = False
+    return ended
 
 
 def _stop_leftovers(
@@ -86,8 +141,7 @@ def _stop_leftovers(
     for release, units in sorted(instances.loaded(host).items()):
         if release == current:
             continue
-        # A new start of the same release waits for its end, and so does what runs once, before the live one's starts.
-        wait = release == starting or not set(units).isdisjoint(instances.singles(host, release))
+        wait = release == starting  # which waits for its end, to start again
         services = [unit for unit in units if unit.endswith(".service")]
         if services and all(host.systemd.state(unit).leaving for unit in services):
             # Retired, and finishing what it has; its socket goes last.
@@ -96,8 +150,8 @@ def _stop_leftovers(
             continue
         if since is not None and instances.socket(release) in units:
             drain(host, release, since)
-        instances.stop(host, release, wait=wait)
-        mended.append(f"stopped app@{release}")
+        said = instances.stop(host, release, wait=wait)
+        mended.append(f"app@{release} does not stop: {said}" if said else f"stopped app@{release}")
 
 
 def _close_records(host: Host, current: str | None, mended: list[str]) -> None:
@@ -106,12 +160,15 @@ def _close_records(host: Host, current: str | None, mended: list[str]) -> None:
             continue
         if record.release == current:
             record.state, record.healthy, record.live_at = "live", True, record.live_at or now()
+            if record.phase:
+                mended.append(f"closed the record of {record.release}, live, whose engine was killed in {record.phase}")
+                mended.append(audit.activation(host, record, "done", seconds=0, old=record.request.get("before")))
         elif record.state == "activating":
             # As healthy as it was before: that the engine was killed says nothing of the release.
             record.state = "failed"
             record.cause = f"{record.phase}: the engine was killed; everything was taken back"
-            audit.activation(host, record, "killed", seconds=0, old=current)
             mended.append(f"closed the record of {record.release}, whose engine was killed in {record.phase}")
+            mended.append(audit.activation(host, record, "killed", seconds=0, old=record.request.get("before")))
         else:
             record.state, record.retired_at = "retired", record.retired_at or now()
         record.phase = None

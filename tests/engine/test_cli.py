@@ -230,6 +230,6 @@ def test_what_the_system_refuses_is_told_without_a_traceback(
     def refuse(*_given: object, **_more: object) -> None:
         raise error
 
-    monkeypatch.setattr(cli, "recover", refuse)
+    monkeypatch.setattr(cli, "mend", refuse)
     assert cli.main(["recover"]) == 1
     assert told in capsys.readouterr().err

@@ -6,6 +6,8 @@ import pytest
 
 from slipway import client, deploy, lock
 from slipway.errors import LockedError, PhaseError, SlipwayError, UsageError
+from slipway.recover import HOLDER, MENDING_SECONDS
+from slipway.systemd import UnitState
 from tests.engine.fakes import Behaviour, FakeHost
 from tests.engine.names import A, B
 
@@ -65,6 +67,31 @@ def test_a_request_waits_for_one_that_is_live_and_only_tidies_up(host: FakeHost)
             client.request(host, A, "deploy", "bob")
     assert record.request["lock_wait"] > host.config.request_timeout
     assert host.systemd.calls == [f"start deploy@{B}.service"]
+
+
+def test_a_request_waits_while_it_is_mended_what_a_killed_engine_left(host: FakeHost) -> None:
+    host.ship(A)
+    with lock.held(host.lock_file, {"release": HOLDER}):
+        record = client.request(host, A, "deploy", "bob")
+    assert record.request["lock_wait"] == MENDING_SECONDS
+
+
+def test_a_request_waits_until_the_killed_engine_of_the_same_release_is_mended(
+    host: FakeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host.ship(A, request={"state": "running", "by": "alice"}, phase="probe")
+    looks = iter(["deactivating", "deactivating", "failed"])
+
+    def look(_unit: str) -> UnitState:
+        active = next(looks)
+        if active == "failed":
+            host.change(A, request={"state": "failed", "by": "alice"}, phase=None, cause="probe: killed")
+        return UnitState(active, "", 0, 0)
+
+    monkeypatch.setattr(host.systemd, "state", look)
+    record = client.request(host, A, "deploy", "bob")
+    assert (record.phase, record.cause, record.request["by"]) == (None, "probe: killed", "bob")
+    assert next(looks, None) is None
 
 
 def test_an_engine_that_does_not_start_is_told(host: FakeHost, monkeypatch: pytest.MonkeyPatch) -> None:

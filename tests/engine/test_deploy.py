@@ -1,6 +1,8 @@
 """Activations that go well."""
 
 import re
+import signal
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -8,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from slipway import deploy, phases, traffic
+from slipway import deploy, lock, phases, traffic
+from slipway.recover import HOLDER
 from slipway.releases import Record
 from tests.engine.fakes import Behaviour, FakeHost
 from tests.engine.names import A, B
@@ -168,3 +171,35 @@ def test_a_failure_while_tidying_does_not_take_the_release_back(
     assert host.releases.current() == B
     assert record.request["state"] == "done"
     assert record.warnings == ["prune: Input/output error"]
+
+
+def test_an_engine_that_meets_the_mending_of_another_waits_for_it(host: FakeHost) -> None:
+    """Whoever asked for it saw nobody with the lock: the killed one was gone, and what mends it not there yet."""
+    host.ship(A)
+    held = threading.Event()
+
+    def mend() -> None:
+        with lock.held(host.lock_file, {"release": HOLDER}):
+            held.set()
+            time.sleep(0.8)
+
+    mending = threading.Thread(target=mend)
+    mending.start()
+    held.wait()
+    deploy.activate(host, A)
+    mending.join()
+    assert host.releases.current() == A
+
+
+def test_an_engine_that_is_asked_to_stop_while_it_mends_is_killed_and_mended(
+    host: FakeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    handlers = []
+
+    def mend(*_given: object, **_more: object) -> list[str]:
+        handlers.append(signal.getsignal(signal.SIGTERM))
+        return []
+
+    monkeypatch.setattr(deploy, "recover", mend)
+    deploy.activate(host, host.ship(A))
+    assert handlers == [signal.SIG_DFL]

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from slipway import deploy, lock, phases
+from slipway import audit, deploy, lock, phases
 from slipway.recover import recover
 from slipway.releases import Releases
 from slipway.systemd import Systemd
@@ -122,6 +122,8 @@ def test_it_serves_before_anything_mends_it_and_recover_ends_on_what_is_live(hos
     else:
         assert states == {A: ("retired", True), B: ("live", True)}
         assert host.releases.rollback_target() == A
+    told = audit.last(host)[-1]
+    assert (told["release"], told["ended"], told["live"]) == (B, "killed" if killed == A else "done", killed)
     assert recover(host) == [], "a second time there is nothing to mend"
 
 

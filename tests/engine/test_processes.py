@@ -126,11 +126,20 @@ def test_recover_stops_what_a_killed_engine_left_before_it_starts_what_runs_once
     live.ship(B)
     live.systemd.states |= {f"app-beat.1@{A}.service": "inactive", f"app-beat.1@{B}.service": "active"}
     recover(live)
-    assert live.systemd.calls == [
-        *(f"stop app@{B}.service", f"stop app@{B}.socket", call("stop", "beat.1", B)),
-        call("start", "beat.1", A),
-    ]
-    assert live.systemd.unwaited == []
+    assert live.systemd.calls[:2] == [call("stop", "beat.1", B), call("start", "beat.1", A)]
+    assert call("stop", "beat.1", A) not in live.systemd.calls
+    assert live.systemd.processes() == all_of(A)
+
+
+def test_recover_does_not_start_what_runs_once_beside_one_that_does_not_stop(
+    live: FakeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live.ship(B)
+    live.systemd.states |= {f"app-beat.1@{A}.service": "inactive", f"app-beat.1@{B}.service": "active"}
+    monkeypatch.setattr(live.systemd, "stop", lambda *_units, **_more: "it does not stop within 120 s")
+    mended = recover(live)
+    assert f"{B} goes on with what may run once only, so {A} does not start it: it does not stop within 120 s" in mended
+    assert live.systemd.states[f"app-beat.1@{A}.service"] == "inactive"
 
 
 def test_one_that_finishes_its_task_after_it_was_retired_is_left_alone_and_keeps_its_files(live: FakeHost) -> None:

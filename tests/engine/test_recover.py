@@ -1,10 +1,14 @@
 """Making everything agree with what is live."""
 
+import threading
+import time
+from collections.abc import Callable
+
 import pytest
 
-from slipway import deploy
+from slipway import audit, decision, deploy, lock, traffic
 from slipway.errors import SlipwayError
-from slipway.recover import recover
+from slipway.recover import mend_killed, recover
 from tests.engine.fakes import Behaviour, FakeHost
 from tests.engine.names import A, B, C
 
@@ -13,6 +17,7 @@ from tests.engine.names import A, B, C
 def live(host: FakeHost) -> FakeHost:
     deploy.activate(host, host.ship(A))
     host.systemd.calls.clear()
+    host.systemd.at.clear()
     return host
 
 
@@ -59,6 +64,19 @@ def test_slices_that_point_elsewhere_are_pointed_back_before_the_other_is_stoppe
     assert recover(live) == [f"pointed all traffic at {A}", f"stopped app@{B}"]
     assert slices == [A, A]
     assert live.systemd.running() == {A}
+
+
+@pytest.mark.parametrize(("boot", "wait"), [(False, 0.2), (True, 0.0)])
+def test_one_that_lost_its_traffic_a_moment_ago_is_drained_before_it_is_stopped(
+    live: FakeHost, monkeypatch: pytest.MonkeyPatch, boot: bool, wait: float
+) -> None:
+    """As after an engine that was killed in `retire`. Nothing is under way at boot."""
+    monkeypatch.setattr(traffic, "DRAIN_SECONDS", 0.2)
+    live.systemd.start(f"app@{B}.socket", f"app@{B}.service")
+    began = time.monotonic()
+    assert recover(live, boot=boot) == [f"stopped app@{B}"]
+    stopped = live.systemd.at[live.systemd.calls.index(f"stop app@{B}.service")]
+    assert wait <= stopped - began < wait + 0.15
 
 
 def test_a_slice_that_is_lost_is_made_again(live: FakeHost) -> None:
@@ -140,3 +158,55 @@ def test_one_that_is_not_live_any_more_is_recorded_as_retired(live: FakeHost) ->
     record = live.releases.record(C)
     assert (record.state, record.healthy) == ("retired", True)
     assert record.retired_at
+
+
+def test_what_a_killed_engine_left_is_mended_when_the_lock_is_free(live: FakeHost) -> None:
+    """Somebody who only looks for room on the disk has it meanwhile."""
+    live.ship(B, phase="canary", state="activating", request={"state": "running", "by": "alice"})
+    live.releases.set_slice("canary", B)
+    free = hold(live, seconds=0.7)
+    mended = mend_killed(live, B, "deploy")
+    free.join()
+    assert mended[0] == f"pointed all traffic at {A}"
+    record = live.releases.record(B)
+    assert (record.state, record.request["state"]) == ("failed", "failed")
+    assert record.cause == "canary: the engine was killed; everything was taken back"
+
+
+def test_it_is_left_to_an_activation_that_has_the_lock_already(live: FakeHost) -> None:
+    live.ship(B, phase="canary", state="activating", request={"state": "running", "by": "alice"})
+    activation = hold(live, seconds=3, then=lambda: recover(live, starting=C))
+    assert mend_killed(live, B, "deploy") == []
+    assert activation.is_alive(), "it has not waited for the end of the other"
+    activation.join()
+    assert live.releases.record(B).request["state"] == "failed"
+
+
+def test_an_engine_that_is_killed_before_it_began_is_told_of_too(live: FakeHost) -> None:
+    """In the queue, for example; what was live before stays as good as it was."""
+    live.ship(B, state="retired", healthy=True, request={"state": "requested", "by": "alice"})
+    decision.withdraw(live, B, "another host failed")
+    other = hold(live, seconds=2)
+    mend_killed(live, B, "deploy")
+    assert other.is_alive()
+    other.join()
+    record = live.releases.record(B)
+    assert (record.state, record.healthy, record.request["state"]) == ("retired", True, "failed")
+    assert record.cause == "start: it ended before it began: another host failed"
+    assert (audit.last(live)[-1]["release"], audit.last(live)[-1]["ended"]) == (B, "killed")
+
+
+def hold(host: FakeHost, seconds: float, then: Callable[[], object] = lambda: None) -> threading.Thread:
+    """Hold the lock for some seconds, doing something at the beginning."""
+    held = threading.Event()
+
+    def run() -> None:
+        with lock.held(host.lock_file, {"release": C}):
+            held.set()
+            then()
+            time.sleep(seconds)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    held.wait()
+    return thread

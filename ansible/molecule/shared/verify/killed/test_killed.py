@@ -1,4 +1,4 @@
-"""Deploys that are killed, under load: the site serves, the status is true, and the next deploy needs no help.
+"""Deploys that are killed, under load: the site serves, the status is true, and what was begun is taken back by itself.
 
 That no request failed is what the load says at the end.
 """
@@ -25,14 +25,20 @@ while time.monotonic() < deadline:
         except (ValueError, FileNotFoundError):
             continue
         if record["phase"] in phases:
+            unit = f"deploy@{record['release']}.service"
             if kill == "kill":
-                subprocess.run(["systemctl", "kill", "--signal=KILL", f"deploy@{record['release']}.service"])
+                subprocess.run(["systemctl", "kill", "--signal=KILL", "--kill-whom=main", unit])
+            while kill == "extinguish" and time.monotonic() < deadline:
+                if subprocess.run(["systemctl", "kill", "--signal=KILL", unit]).returncode:
+                    break
+                time.sleep(0.01)
             print(record["release"])
             sys.exit()
     time.sleep(0.001)
 sys.exit(f"no release was in the phase {phases}")
 """
-"""Waits on the host until a release is in one of the phases, kills its engine there if asked to, and names it."""
+"""Waits on the host until a release is in one of the phases and names it. `kill` kills its engine there, `extinguish` also
+what mends it afterwards, until nothing of the unit is left."""
 pytestmark = pytest.mark.usefixtures("brief_watch")
 
 NEXT = {
@@ -55,11 +61,34 @@ def site(deployer: Any) -> Site:
     return Site(deployer)
 
 
-@pytest.mark.parametrize("phase", examples(NEXT, "start", "watch"))
+@pytest.mark.parametrize("phase", examples(NEXT, "watch-canary"))
 def test_the_engine_is_killed(host: Any, site: Site, phase: str) -> None:
+    """The host mends it, and then whoever follows is told."""
     old = site.status()["live"]
     deploy = begin(phase)
     killed = watch(host, phase, "kill")
+    ended = deploy.wait()
+    status = site.status()
+    entry = status["history"][-1]
+    if phase == "retire":
+        live, how = killed, "done"
+        assert ended == 0, deploy.said
+    else:
+        live, how = old, "killed"
+        assert ended != 0
+        causes = [f"{each}: the engine was killed; everything was taken back" for each in (phase, *NEXT[phase])]
+        assert any(cause in deploy.said for cause in causes), deploy.said
+    assert (status["state"], status["live"], status["canary"], status["lock"]) == ("healthy", live, live, None)
+    assert (entry["release"], entry["ended"]) == (killed, how)
+    site.until(lambda _status: site.running() == {live})
+    site.heals()
+
+
+@pytest.mark.parametrize("phase", examples(NEXT, "start"))
+def test_the_engine_is_killed_and_what_would_mend_it_too(host: Any, site: Site, phase: str) -> None:
+    old = site.status()["live"]
+    deploy = begin(phase)
+    killed = watch(host, phase, "extinguish")
     assert deploy.wait() != 0
     assert any(f"the engine ended in phase {each} without a result" in deploy.said for each in (phase, *NEXT[phase]))
     status = site.status()
