@@ -71,7 +71,7 @@ def request(host: Host, release: str, kind: str, by: str, **options: Any) -> Rec
     if (holder := activity(host)) is not None:
         if not options.get("lock_wait") and (not holder["tidying"] or holder["release"] == release):
             raise lock.refuse(holder)
-        mending = holder["release"] == recover.HOLDER
+        mending = holder.get("release") == recover.HOLDER
         soon = recover.MENDING_SECONDS if mending else host.config.request_timeout + TIDY_SECONDS
         options["lock_wait"] = max(options.get("lock_wait", 0), soon)
     unit = f"deploy@{release}.service"

@@ -102,10 +102,10 @@ def _locked(host: Host, record: Record) -> Iterator[None]:
     asked = record.request
     described = {"release": record.release, "by": asked.get("by"), "from": asked.get("from"), "since": now()}
     holder = lock.holder(host.lock_file) or {}
-    patience = MENDING_SECONDS if holder.get("release") == HOLDER else asked.get("lock_wait", 0)
+    mending = MENDING_SECONDS if holder.get("release") == HOLDER else 0
     with ExitStack() as stack:
         try:
-            stack.enter_context(lock.held(host.lock_file, described, patience))
+            stack.enter_context(lock.held(host.lock_file, described, max(mending, asked.get("lock_wait", 0))))
         except LockedError as error:
             record.request["state"], record.cause = "failed", f"lock: {error}"
             host.releases.save(record)

@@ -14,12 +14,10 @@ from slipway.traffic import drain, point
 
 MIGRATION_GRACE = 10
 """Seconds that a migration whose engine was killed gets to end by itself when it is stopped."""
-
-
 HOLDER = "recover"
 """What stands in the lock, where an activation has the name of its release."""
 MENDING_SECONDS = 900
-"""How long that may take: TimeoutStopSec in deploy@.service."""
+"""How long mending may take: TimeoutStopSec in deploy@.service."""
 
 
 def mend(host: Host, by: str, boot: bool = False) -> list[str]:
@@ -42,14 +40,14 @@ def mend_killed(host: Host, release: str, by: str) -> list[str]:
         SlipwayError: the live release cannot be brought back.
     """
     mended: list[str] = []
-    while not mended:
+    while True:
         try:
             mended = mend(host, by)
-            break
         except LockedError:
-            # Either it was never its turn, or the next activation has begun with mending this one.
-            if host.releases.known(release).phase is None:
-                break
+            # Until somebody has mended it: the next activation begins with that. With no phase it was never its turn.
+            if host.releases.known(release).phase:
+                continue
+        break
     record = host.releases.known(release)
     if record.request.get("state") == "requested":
         record.request["state"] = "failed"

@@ -52,6 +52,8 @@ def test_a_request_during_an_activation_is_refused_and_changes_nothing(host: Fak
 
 def test_a_request_is_refused_even_if_the_holder_has_not_said_who_it_is(host: FakeHost) -> None:
     host.ship(A)
+    with lock.held(host.lock_file, {}):
+        client.request(host, A, "deploy", "bob", lock_wait=1)
     with lock.held(host.lock_file, {}), pytest.raises(LockedError):
         client.request(host, A, "deploy", "bob")
 
