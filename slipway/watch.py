@@ -13,6 +13,8 @@ from slipway.probe import ask_socket
 
 LOOK_SECONDS = 0.2
 ASK_TIMEOUT = 2.0
+LONGER = 6
+"""A watch takes up to this many times as long while the new release is suspect."""
 WEIGHTS = {"live": 0.9, "canary": 0.1}
 """How nginx's upstream divides the requests (nginx/upstream.conf)."""
 
@@ -41,6 +43,8 @@ class Watch:
     def compare(self, new_slice: str, check: Callable[[], None]) -> str | None:
         """Compare the two for a while. Returns why the new release is worse, None if it is not.
 
+        It takes longer while the new release fails more, and too few have asked to tell whether that is chance.
+
         `new_slice` is the one that the new release has; the old one has the other. `check` is called at each look and
         may raise.
 
@@ -54,9 +58,10 @@ class Watch:
         limits = Limits(config.watch_errors, config.watch_slower)
         log = self._follow()
         warm_from = time.time() + traffic.DRAIN_SECONDS
-        deadline = time.monotonic() + config.watch_seconds
+        began = time.monotonic()
+        late = False
         try:
-            while time.monotonic() < deadline:
+            while not late or (self._suspect(limits) and time.monotonic() < began + LONGER * config.watch_seconds):
                 time.sleep(LOOK_SECONDS)
                 check()
                 before = self.traffic.new.tries
@@ -68,14 +73,18 @@ class Watch:
                     warm = time.time() > warm_from
                     self.asked.new.add(self._ask(self.new_release), timed=warm)
                     self.asked.old.add(self._ask(self.old_release), timed=warm)
+                late = time.monotonic() >= began + config.watch_seconds
                 for pair in (self.traffic, self.asked):
-                    if why := judgement.worse(pair.new, pair.old, pair.before, limits):
+                    if why := judgement.worse(pair.new, pair.old, pair.before, limits, late):
                         return why
                 if why := self._silent(WEIGHTS[new_slice]):
                     return why
         finally:
             log.close()
         return None
+
+    def _suspect(self, limits: Limits) -> bool:
+        return any(judgement.suspect(pair.new, pair.old, pair.before, limits) for pair in (self.traffic, self.asked))
 
     def _silent(self, share: float) -> str | None:
         new, old = self.traffic.new.tries, self.traffic.old.tries

@@ -7,7 +7,8 @@ from math import comb
 import pytest
 
 from slipway.access_log import Try
-from slipway.judgement import Limits, Sample, chance, silent, worse
+from slipway.judgement import Limits, Sample, chance, silent, suspect, worse
+from slipway.watch import LONGER
 
 LIMITS = Limits(errors=0.01, slower=3.0)
 UNKNOWN = Sample()
@@ -135,18 +136,59 @@ def test_two_equal_releases_are_hardly_ever_told_apart(errors: float) -> None:
     assert wrong <= 1
 
 
-@pytest.mark.parametrize("rate", [3, 30])
-def test_a_release_that_fails_is_told_within_ten_seconds(rate: int) -> None:
-    """A tenth of the requests go to it, one in three of them fails."""
+def watched(chooser: random.Random, rate: float, errors: tuple[float, float]) -> tuple[str, int]:
+    """Both watches of a deploy, of 5 s each if nothing is suspect, as `Watch.compare` has them; answers take no time.
+
+    `rate` in requests a second, dealt by turns; `errors` are the shares that fail of the new and of the old release's.
+    Returns the watch in which the release was taken back (`canary`, `cutover` or nothing), and how many requests failed.
+    """
+    failed, before = 0, UNKNOWN
+    for name in ("canary", "cutover"):
+        new, old, look, done = Sample(), Sample(), 0, chooser.randrange(10)
+        turn = done
+        late = False
+        while not late or (suspect(new, old, before, LIMITS) and look < LONGER * 25):
+            look += 1
+            while turn < done + rate * look / 5:
+                turn += 1
+                to_new = (turn % 10 == 0) == (name == "canary")
+                bad = chooser.random() < errors[0 if to_new else 1]
+                (new if to_new else old).add(Try("live", 0, 500 if bad else 200, 0.01))
+            late = look >= 25
+            if worse(new, old, before, LIMITS, late):
+                return name, failed + new.bad
+        failed, before = failed + new.bad, old
+    return "", failed
+
+
+@pytest.mark.parametrize(("rate", "most"), [(2, 3), (3, 3), (30, 4)])
+def test_one_that_always_fails_never_gets_the_traffic(rate: float, most: int) -> None:
+    """Not on a quiet site either: it is watched longer, until three of its requests have failed."""
     chooser = random.Random(3)
-    for _ in range(20):
-        new, old, looks = Sample(), Sample(), 0
-        while not worse(new, old, UNKNOWN, LIMITS) and looks < 200:
-            looks += 1
-            for index in range(rate):
-                bad = index % 10 == 0 and chooser.random() < 1 / 3
-                (old if index % 10 else new).add(Try("live", 0, 500 if bad else 200, 0.01))
-        assert looks <= (200 if rate < 10 else 25)
+    for _ in range(50):
+        name, failed = watched(chooser, rate, (1, 0))
+        assert name == "canary"
+        assert failed <= most
+
+
+def test_at_one_request_a_second_one_that_always_fails_is_taken_back_at_the_latest_soon_after_the_cutover() -> None:
+    """In five seconds a tenth of the requests may be none."""
+    chooser = random.Random(3)
+    told = [watched(chooser, 1, (1, 0)) for _ in range(100)]
+    assert {name for name, _ in told} == {"canary", "cutover"}
+    assert max(failed for _, failed in told) <= 12
+
+
+@pytest.mark.parametrize(("rate", "least"), [(3, 60), (8, 99), (30, 99)])
+def test_one_that_fails_one_in_three_is_mostly_told(rate: float, least: int) -> None:
+    chooser = random.Random(3)
+    assert sum(bool(watched(chooser, rate, (1 / 3, 0))[0]) for _ in range(100)) >= least
+
+
+@pytest.mark.parametrize(("rate", "errors"), [(1, 0.3), (3, 0.02), (3, 0.3), (30, 0.02), (30, 0.3)])
+def test_two_equal_releases_are_hardly_ever_told_apart_by_watching_longer(rate: float, errors: float) -> None:
+    chooser = random.Random(7)
+    assert sum(bool(watched(chooser, rate, (errors, errors))[0]) for _ in range(200)) <= 1
 
 
 def queued(chooser: random.Random, rate: float, service: float) -> Sample:

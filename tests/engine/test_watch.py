@@ -26,18 +26,18 @@ def watched(host: FakeHost) -> FakeHost:
 
 @contextmanager
 def traffic(
-    host: FakeHost, status: Callable[[str], int], seconds: Callable[[str], float] = lambda _: 0.01
+    host: FakeHost, status: Callable[[str], int], seconds: Callable[[str], float] = lambda _: 0.01, every: float = 0.001
 ) -> Iterator[None]:
     """Put requests into nginx's log, one in ten for the canary slice.
 
-    The functions take the release that is asked; status 0 is no answer yet.
+    The functions take the release that is asked; status 0 is no answer yet. One comes `every` so many seconds.
     """
     ended = threading.Event()
 
     def write() -> None:
         number = 0
         with host.access_log.open("a") as log:
-            while not ended.wait(0.001):
+            while not ended.wait(every):
                 number += 1
                 name = "live" if number % 10 else "canary"
                 release = host.releases.slice(name) or ""
@@ -233,3 +233,28 @@ def test_a_log_that_cannot_be_read_is_said(watched: FakeHost) -> None:
     with pytest.raises(SlipwayError, match="`release_watch_seconds: 0`"):
         deploy.activate(watched, watched.ship(B))
     assert watched.releases.current() == A
+
+
+@pytest.mark.parametrize("always", [True, False])
+def test_one_that_is_suspect_at_the_end_is_watched_longer(watched: FakeHost, always: bool) -> None:
+    """Of the two requests that come in a watch one or both fail. That may be chance: more of them tell."""
+    failed = 0
+
+    def status(release: str) -> int:
+        nonlocal failed
+        if release == A or (failed and not always):
+            return 200
+        failed += 1
+        return 500
+
+    with traffic(watched, status, every=0.02):
+        if always:
+            with pytest.raises(PhaseError, match="fails more often"):
+                deploy.activate(watched, watched.ship(B))
+        else:
+            deploy.activate(watched, watched.ship(B))
+    assert watched.releases.current() == (A if always else B)
+    took = {phase["name"]: phase["seconds"] for phase in watched.releases.record(B).phases}
+    assert ("cutover" in took) is not always
+    longest = watched.config.watch_seconds * watch.LONGER
+    assert watched.config.watch_seconds < took["watch-canary"] < longest if always else took["watch-canary"] >= longest
