@@ -25,7 +25,7 @@ def test_ten_crashes(load: Any, host: Any, ask: Any) -> None:
 
 
 def test_a_bad_configuration_at_a_restart(
-    load: Any, host: Any, ask: Any, addresses: dict[str, str], stops: Callable[[], list[float]]
+    load: Any, host: Any, ask: Any, addresses: dict[str, str], stops: Callable[..., list[float]]
 ) -> None:
     host.check_output(f"echo 'no_such_thing;' >{BAD}; systemctl restart nginx.service; sleep 3")
     assert host.check_output("systemctl is-active nginx.socket") == "active"
@@ -42,7 +42,7 @@ def test_a_bad_configuration_at_a_restart(
 
 
 def test_site_repairs_it(
-    load: Any, host: Any, ask: Any, provision: Callable[..., Any], stops: Callable[[], list[float]]
+    load: Any, host: Any, ask: Any, provision: Callable[..., Any], stops: Callable[..., list[float]]
 ) -> None:
     host.check_output(f"echo 'no_such_thing;' >{BAD}; systemctl restart nginx.service; sleep 1")
     done = provision()
@@ -77,7 +77,7 @@ def test_a_listener_that_systemd_does_not_hold_is_refused(host: Any, with_site_d
 
 
 def test_a_configuration_that_was_not_loaded_is_noticed(
-    load: Any, host: Any, ask: Any, with_site_d: Any, provision: Any
+    load: Any, host: Any, ask: Any, with_site_d: Any, provision: Any, stops: Callable[..., list[float]]
 ) -> None:
     """A zone whose key has changed: `nginx -t` finds nothing wrong, and HUP leaves the old configuration."""
     zone = "limit_req_zone {} zone=own:1m rate=1000r/s;"
@@ -92,6 +92,5 @@ def test_a_configuration_that_was_not_loaded_is_noticed(
     # Without the addition it loads.
     done = provision()
     assert done.returncode == 0, done.stdout
-    lines = host.check_output("journalctl --unit=nginx --output=short-unix --no-pager --lines=50").splitlines()
-    load.closings += [float(line.split()[0]) for line in lines if "SIGHUP" in line]
+    load.closings += stops("SIGHUP")
     load.check(max_gap=60)  # of the same load: the silences of the two before are in it
