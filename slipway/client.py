@@ -9,7 +9,7 @@ import time
 import uuid
 from typing import Any
 
-from slipway import decision, lock, recover
+from slipway import decision, lock
 from slipway.errors import SlipwayError
 from slipway.host import Host
 from slipway.releases import Record, check_name, now
@@ -50,7 +50,7 @@ def activity(host: Host) -> dict[str, Any] | None:
     if holder is None:
         return None
     release = str(holder.get("release"))
-    tidying = release == recover.HOLDER or host.releases.known(release).request.get("state") == "live"
+    tidying = release == lock.MENDS or host.releases.known(release).request.get("state") == "live"
     return holder | {"tidying": tidying}
 
 
@@ -68,12 +68,11 @@ def request(host: Host, release: str, kind: str, by: str, **options: Any) -> Rec
     record = host.releases.record(check_name(release))
     if not host.releases.path(release).is_dir():
         raise SlipwayError(f"release {release} has no files on this host: ship it under a new name")
-    if (holder := activity(host)) is not None:
+    # The engine itself waits for what is being mended.
+    if (holder := activity(host)) is not None and holder.get("release") != lock.MENDS:
         if not options.get("lock_wait") and (not holder["tidying"] or holder["release"] == release):
             raise lock.refuse(holder)
-        mending = holder.get("release") == recover.HOLDER
-        soon = recover.MENDING_SECONDS if mending else host.config.request_timeout + TIDY_SECONDS
-        options["lock_wait"] = max(options.get("lock_wait", 0), soon)
+        options["lock_wait"] = max(options.get("lock_wait", 0), host.config.request_timeout + TIDY_SECONDS)
     unit = f"deploy@{release}.service"
     if record.request.get("state") in UNFINISHED:
         # The record of an engine that was killed is written until its unit has ended.

@@ -16,9 +16,10 @@ from slipway import audit, decision, lock, phases
 from slipway.errors import Interrupted, LockedError, SlipwayError
 from slipway.host import Host
 from slipway.phases import Activation
-from slipway.recover import HOLDER, MENDING_SECONDS, recover
+from slipway.recover import recover
 from slipway.releases import Record, now
 
+LOOK_SECONDS = 0.1
 Step = Callable[[Activation], None]
 
 
@@ -101,11 +102,12 @@ def _activate(host: Host, release: str) -> Record:
 def _locked(host: Host, record: Record) -> Iterator[None]:
     asked = record.request
     described = {"release": record.release, "by": asked.get("by"), "from": asked.get("from"), "since": now()}
-    holder = lock.holder(host.lock_file) or {}
-    mending = MENDING_SECONDS if holder.get("release") == HOLDER else 0
+    # What is mended is soon over, and whoever asked may not have seen it: the killed one was gone, this not there yet.
+    while (lock.holder(host.lock_file) or {}).get("release") == lock.MENDS:
+        time.sleep(LOOK_SECONDS)
     with ExitStack() as stack:
         try:
-            stack.enter_context(lock.held(host.lock_file, described, max(mending, asked.get("lock_wait", 0))))
+            stack.enter_context(lock.held(host.lock_file, described, asked.get("lock_wait", 0)))
         except LockedError as error:
             record.request["state"], record.cause = "failed", f"lock: {error}"
             host.releases.save(record)

@@ -15,6 +15,10 @@ PATIENCE_SECONDS = 0.5
 """`holder` takes the lock for an instant to look at it, and that must not refuse an engine: only what is held for
 longer does."""
 
+MENDS = "recover"
+MAKES_ROOM = "prune"
+"""Who has the lock where it is no activation: `slipway recover`, and a shipment for which there is too little room."""
+
 
 def holder(path: Path) -> dict[str, Any] | None:
     """Who holds the lock (by, since, release), or None when it is free."""

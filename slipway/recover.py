@@ -14,10 +14,6 @@ from slipway.traffic import drain, point
 
 MIGRATION_GRACE = 10
 """Seconds that a migration whose engine was killed gets to end by itself when it is stopped."""
-HOLDER = "recover"
-"""What stands in the lock, where an activation has the name of its release."""
-MENDING_SECONDS = 900
-"""How long mending may take: TimeoutStopSec in deploy@.service."""
 
 
 def mend(host: Host, by: str, boot: bool = False) -> list[str]:
@@ -27,7 +23,7 @@ def mend(host: Host, by: str, boot: bool = False) -> list[str]:
         LockedError: an activation is running.
         SlipwayError: the live release cannot be brought back.
     """
-    with lock.held(host.lock_file, {"release": HOLDER, "by": by, "since": now()}):
+    with lock.held(host.lock_file, {"release": lock.MENDS, "by": by, "since": now()}):
         return recover(host, boot=boot)
 
 
@@ -44,8 +40,10 @@ def mend_killed(host: Host, release: str, by: str) -> list[str]:
         try:
             mended = mend(host, by)
         except LockedError:
-            # Until somebody has mended it: the next activation begins with that. With no phase it was never its turn.
-            if host.releases.known(release).phase:
+            # Until somebody has mended it: the next activation begins with that, a shipment that makes room does not.
+            # With no phase it was never its turn.
+            holder = lock.holder(host.lock_file) or {}
+            if host.releases.known(release).phase or holder.get("release") == lock.MAKES_ROOM:
                 continue
         break
     record = host.releases.known(release)

@@ -324,7 +324,10 @@ def _require_room(host: Host, manifest: Manifest) -> None:
         _remove_stale(host.releases, "", GRACE_SECONDS)
     if short(disk(host.releases)):
         # Shipped and never activated, or too many since `keep` was lowered: no activation came to prune them.
-        with suppress(LockedError), lock.held(host.lock_file, {"release": "prune", "by": manifest.by, "since": now()}):
+        with (
+            suppress(LockedError),
+            lock.held(host.lock_file, {"release": lock.MAKES_ROOM, "by": manifest.by, "since": now()}),
+        ):
             prune(host)
     if short(free := disk(host.releases)):
         raise SlipwayError(

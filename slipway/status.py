@@ -5,7 +5,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
-from slipway import PROTOCOL, audit, drift, identity, instances, lock, recover
+from slipway import PROTOCOL, audit, drift, identity, instances, lock
 from slipway.client import activity
 from slipway.host import Host
 from slipway.probe import ask_socket
@@ -59,7 +59,7 @@ def _job(host: Host, name: str) -> dict[str, Any] | None:
 
 
 def _state(host: Host, live: str | None, holder: dict[str, Any] | None, processes: dict[str, str]) -> str:
-    if holder is None or holder.get("release") == recover.HOLDER:
+    if holder is None or holder.get("release") == lock.MENDS:
         if any(record.phase for record in host.releases.all()):
             return "interrupted"
     elif not holder["tidying"]:

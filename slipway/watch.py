@@ -13,8 +13,8 @@ from slipway.probe import ask_socket
 
 LOOK_SECONDS = 0.2
 ASK_TIMEOUT = 2.0
-LONGER = 6
-"""A watch takes up to this many times as long while the new release is suspect."""
+SUSPECT_SECONDS = 30
+"""A watch takes up to this long while the new release is suspect."""
 WEIGHTS = {"live": 0.9, "canary": 0.1}
 """How nginx's upstream divides the requests (nginx/upstream.conf)."""
 
@@ -58,10 +58,11 @@ class Watch:
         limits = Limits(config.watch_errors, config.watch_slower)
         log = self._follow()
         warm_from = time.time() + traffic.DRAIN_SECONDS
-        began = time.monotonic()
+        deadline = time.monotonic() + config.watch_seconds
+        longest = deadline - config.watch_seconds + SUSPECT_SECONDS
         late = False
         try:
-            while not late or (self._suspect(limits) and time.monotonic() < began + LONGER * config.watch_seconds):
+            while not late or (self._suspect(limits) and time.monotonic() < longest):
                 time.sleep(LOOK_SECONDS)
                 check()
                 before = self.traffic.new.tries
@@ -73,7 +74,7 @@ class Watch:
                     warm = time.time() > warm_from
                     self.asked.new.add(self._ask(self.new_release), timed=warm)
                     self.asked.old.add(self._ask(self.old_release), timed=warm)
-                late = time.monotonic() >= began + config.watch_seconds
+                late = time.monotonic() >= deadline
                 for pair in (self.traffic, self.asked):
                     if why := judgement.worse(pair.new, pair.old, pair.before, limits, late):
                         return why

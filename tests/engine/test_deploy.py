@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from slipway import deploy, lock, phases, traffic
-from slipway.recover import HOLDER
 from slipway.releases import Record
 from tests.engine.fakes import Behaviour, FakeHost
 from tests.engine.names import A, B
@@ -179,7 +178,7 @@ def test_an_engine_that_meets_the_mending_of_another_waits_for_it(host: FakeHost
     held = threading.Event()
 
     def mend() -> None:
-        with lock.held(host.lock_file, {"release": HOLDER}):
+        with lock.held(host.lock_file, {"release": lock.MENDS}):
             held.set()
             time.sleep(0.8)
 

@@ -196,12 +196,23 @@ def test_an_engine_that_is_killed_before_it_began_is_told_of_too(live: FakeHost)
     assert (audit.last(live)[-1]["release"], audit.last(live)[-1]["ended"]) == (B, "killed")
 
 
-def hold(host: FakeHost, seconds: float, then: Callable[[], object] = lambda: None) -> threading.Thread:
+def test_it_is_not_left_to_a_shipment_that_makes_room(live: FakeHost) -> None:
+    """It mends nothing. The engine had not begun its own release: it was stopped while it mended another's."""
+    live.ship(B, request={"state": "requested", "by": "alice"})
+    live.releases.set_slice("canary", C)
+    other = hold(live, seconds=1.2, release=lock.MAKES_ROOM)
+    assert mend_killed(live, B, "deploy")[0] == f"pointed all traffic at {A}"
+    other.join()
+
+
+def hold(
+    host: FakeHost, seconds: float, then: Callable[[], object] = lambda: None, release: str = C
+) -> threading.Thread:
     """Hold the lock for some seconds, doing something at the beginning."""
     held = threading.Event()
 
     def run() -> None:
-        with lock.held(host.lock_file, {"release": C}):
+        with lock.held(host.lock_file, {"release": release}):
             held.set()
             then()
             time.sleep(seconds)

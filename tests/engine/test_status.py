@@ -7,7 +7,6 @@ import pytest
 
 from slipway import PROTOCOL, audit, deploy, lock, ship
 from slipway.errors import PhaseError
-from slipway.recover import HOLDER
 from slipway.status import status, text
 from tests.engine.fakes import Behaviour, FakeHost
 from tests.engine.names import A, B
@@ -98,7 +97,7 @@ def test_one_that_is_live_and_only_tidies_up_is_healthy(live: FakeHost) -> None:
 def test_an_activation_whose_engine_is_gone_is_interrupted(live: FakeHost) -> None:
     live.change(A, phase="probe", state="activating")
     assert status(live)["state"] == "interrupted"
-    with lock.held(live.lock_file, {"release": HOLDER}):
+    with lock.held(live.lock_file, {"release": lock.MENDS}):
         assert status(live)["state"] == "interrupted", "what it left is being mended"
 
 
