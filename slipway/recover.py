@@ -9,7 +9,7 @@ import time
 from slipway import audit, decision, instances, lock
 from slipway.errors import LockedError, SlipwayError
 from slipway.host import Host
-from slipway.releases import now
+from slipway.releases import Record, now
 from slipway.traffic import drain, point
 
 MIGRATION_GRACE = 10
@@ -72,9 +72,10 @@ def recover(host: Host, starting: str | None = None, boot: bool = False) -> list
     _point_slices(host, current, mended)
     # Traffic may have left the others this instant: just now, or by an engine that was killed after its cutover.
     since = None if boot else time.monotonic()
-    if _stop_singles(host, current, mended) and current and not problem:
+    leftovers = {release: units for release, units in sorted(instances.loaded(host).items()) if release != current}
+    if _stop_singles(host, leftovers, current, mended) and current and not problem:
         _start(host, instances.singles(host, current), boot, mended)
-    _stop_leftovers(host, current, starting, since, mended)
+    _stop_leftovers(host, leftovers, starting, since, mended)
     _close_records(host, current, mended)
     if problem:
         if starting in {None, current}:
@@ -117,25 +118,29 @@ def _point_slices(host: Host, current: str | None, mended: list[str]) -> None:
         mended.append(f"pointed all traffic at {current or 'nothing'}")
 
 
-def _stop_singles(host: Host, current: str | None, mended: list[str]) -> bool:
+def _stop_singles(host: Host, leftovers: dict[str, list[str]], current: str | None, mended: list[str]) -> bool:
     """Stop what runs once in another release than the live one, whose own may start only after that.
 
-    Returns whether all of them have ended.
+    Returns whether all of them have ended. Those that have are no leftovers any more.
     """
     ended = True
-    for release, units in sorted(instances.loaded(host).items()):
-        singles = set(units) & set(instances.singles(host, release))
-        if release != current and singles and (said := host.systemd.stop(*sorted(singles))):
+    for release, units in leftovers.items():
+        singles = [unit for unit in instances.singles(host, release) if unit in units]
+        if not singles:
+            continue
+        if said := host.systemd.stop(*singles):
             mended.append(f"{release} goes on with what may run once only, so {current} does not start it: {said}")
             ended = False
+        else:
+            leftovers[release] = [unit for unit in units if unit not in singles]
     return ended
 
 
 def _stop_leftovers(
-    host: Host, current: str | None, starting: str | None, since: float | None, mended: list[str]
+    host: Host, leftovers: dict[str, list[str]], starting: str | None, since: float | None, mended: list[str]
 ) -> None:
-    for release, units in sorted(instances.loaded(host).items()):
-        if release == current:
+    for release, units in leftovers.items():
+        if not units:
             continue
         wait = release == starting  # which waits for its end, to start again
         services = [unit for unit in units if unit.endswith(".service")]
@@ -156,18 +161,20 @@ def _close_records(host: Host, current: str | None, mended: list[str]) -> None:
             continue
         if record.release == current:
             record.state, record.healthy, record.live_at = "live", True, record.live_at or now()
-            if record.phase:
-                mended.append(f"closed the record of {record.release}, live, whose engine was killed in {record.phase}")
-                mended.append(audit.activation(host, record, "done", seconds=0, old=record.request.get("before")))
+            _tell(host, record, "done", mended)
         elif record.state == "activating":
             # As healthy as it was before: that the engine was killed says nothing of the release.
             record.state = "failed"
             record.cause = f"{record.phase}: the engine was killed; everything was taken back"
-            mended.append(f"closed the record of {record.release}, whose engine was killed in {record.phase}")
-            mended.append(audit.activation(host, record, "killed", seconds=0, old=record.request.get("before")))
+            _tell(host, record, "killed", mended)
         else:
             record.state, record.retired_at = "retired", record.retired_at or now()
         record.phase = None
         if record.request.get("state") in {"running", "held", "live"}:
             record.request["state"] = "done" if record.release == current else "failed"
         host.releases.save(record)
+
+
+def _tell(host: Host, record: Record, ended: str, mended: list[str]) -> None:
+    mended.append(f"closed the record of {record.release}, whose engine was killed in {record.phase}")
+    mended.append(audit.activation(host, record, ended, seconds=0, old=record.request.get("before")))

@@ -58,11 +58,10 @@ class Watch:
         limits = Limits(config.watch_errors, config.watch_slower)
         log = self._follow()
         warm_from = time.time() + traffic.DRAIN_SECONDS
-        deadline = time.monotonic() + config.watch_seconds
-        longest = deadline - config.watch_seconds + SUSPECT_SECONDS
+        began = time.monotonic()
         late = False
         try:
-            while not late or (self._suspect(limits) and time.monotonic() < longest):
+            while not late or (self._suspect(limits) and time.monotonic() < began + SUSPECT_SECONDS):
                 time.sleep(LOOK_SECONDS)
                 check()
                 before = self.traffic.new.tries
@@ -74,7 +73,7 @@ class Watch:
                     warm = time.time() > warm_from
                     self.asked.new.add(self._ask(self.new_release), timed=warm)
                     self.asked.old.add(self._ask(self.old_release), timed=warm)
-                late = time.monotonic() >= deadline
+                late = time.monotonic() >= began + config.watch_seconds
                 for pair in (self.traffic, self.asked):
                     if why := judgement.worse(pair.new, pair.old, pair.before, limits, late):
                         return why

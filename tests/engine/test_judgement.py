@@ -136,6 +136,20 @@ def test_two_equal_releases_are_hardly_ever_told_apart(errors: float) -> None:
     assert wrong <= 1
 
 
+@pytest.mark.parametrize(("rate", "most"), [(3, 199), (30, 25)])
+def test_a_busy_release_that_fails_is_told_soon(rate: int, most: int) -> None:
+    """A tenth of the requests go to it, one in three of them fails. `rate` in requests at each look."""
+    chooser = random.Random(3)
+    for _ in range(20):
+        new, old, looks = Sample(), Sample(), 0
+        while not worse(new, old, UNKNOWN, LIMITS) and looks < 200:
+            looks += 1
+            for index in range(rate):
+                bad = index % 10 == 0 and chooser.random() < 1 / 3
+                (old if index % 10 else new).add(Try("live", 0, 500 if bad else 200, 0.01))
+        assert looks <= most
+
+
 def watched(
     chooser: random.Random,
     rate: float,
@@ -145,9 +159,10 @@ def watched(
 ) -> tuple[str, int]:
     """Both watches of a deploy, of 5 s each if nothing is suspect, as `Watch.compare` has them.
 
-    `rate` in requests a second, which come at random; each of nginx's workers deals its own by turns. `errors` are the shares that fail
-    of the new and of the old release's. For the first `outage` seconds of the second watch all fail. Returns the watch in
-    which the release was taken back (`canary`, `cutover` or nothing), and how many requests the new one failed.
+    `rate` in requests a second, which come at random; each of nginx's workers deals its own by turns. `errors` are the
+    shares that fail of the new and of the old release's. For the first `outage` seconds of the second watch all fail.
+    Returns the watch in which the release was taken back (`canary`, `cutover` or nothing), and how many requests the
+    new one failed.
     """
     turns = [chooser.randrange(10) for _ in range(nginx_workers)]
     failed, before = 0, UNKNOWN

@@ -127,6 +127,7 @@ def test_recover_stops_what_a_killed_engine_left_before_it_starts_what_runs_once
     live.systemd.states |= {f"app-beat.1@{A}.service": "inactive", f"app-beat.1@{B}.service": "active"}
     recover(live)
     assert live.systemd.calls[:2] == [call("stop", "beat.1", B), call("start", "beat.1", A)]
+    assert not {*live.systemd.calls[:2]} & {*live.systemd.unwaited}
     assert call("stop", "beat.1", A) not in live.systemd.calls
     assert live.systemd.processes() == all_of(A)
 
