@@ -9,7 +9,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from app import schema
 from app.database import Pool
-from app.dependencies import WorkerDatabase
+from app.dependencies import FromInside, WorkerDatabase
 from app.problems import documented, problem
 from app.settings import Settings
 
@@ -25,17 +25,17 @@ class Health(BaseModel):
 class Ready(Health):
     """A service that can serve, and how busy the database connections of the worker that answered are."""
 
-    pool: Pool
+    pool: Pool | None = None
 
 
 class Version(BaseModel):
-    """Which code answered, and which process."""
+    """Which code answered, and which process. Empty for clients from the internet."""
 
-    release: str
-    commit: str
-    image: str
-    pid: int
-    workers: int
+    release: str | None = None
+    commit: str | None = None
+    image: str | None = None
+    pid: int | None = None
+    workers: int | None = None
 
 
 @router.get("/livez")
@@ -44,26 +44,31 @@ async def livez() -> Health:
     return Health()
 
 
-@router.get("/readyz", response_model=Ready, responses=documented(503))
-async def readyz(database: WorkerDatabase) -> Ready | Response:
+@router.get("/readyz", response_model=Ready, response_model_exclude_none=True, responses=documented(503))
+async def readyz(database: WorkerDatabase, inside: FromInside) -> Ready | Response:
     """Answer 200 if requests can be served: the database answers, and has this release's tables.
 
-    The broker is not asked. Links are made and followed without it, and a task waits in the database until it is back.
+    Clients from the internet get the status and no details.
+
+    The broker is not probed. Links are made and followed without it, and a task waits in the database until it is back.
     """
     try:
         revision = await database.revision()
     except (SQLAlchemyError, OSError) as error:
         cause = getattr(error, "orig", None) or error  # without the statement and its values
-        return problem(503, f"The database does not answer: {type(cause).__name__}: {cause}")
+        return problem(503, f"The database does not answer: {type(cause).__name__}: {cause}" if inside else None)
     if schema.behind(revision):
         at = f"at migration {revision}" if revision else "empty"
-        return problem(503, f"The database is {at}, this release needs {schema.HEAD}: run `python -m app.migrate`.")
-    return Ready(pool=database.use())
+        told = f"The database is {at}, this release needs {schema.HEAD}: run `python -m app.migrate`."
+        return problem(503, told if inside else None)
+    return Ready(pool=database.use() if inside else None)
 
 
-@router.get("/version")
-async def version(request: Request) -> Version:
-    """Tell the release and the worker that answers."""
+@router.get("/version", response_model_exclude_none=True)
+async def version(request: Request, inside: FromInside) -> Version:
+    """Tell the release and the worker that answers, but not clients from the internet."""
+    if not inside:
+        return Version()
     settings = cast(Settings, request.state.settings)
     return Version(
         release=settings.slipway_release,

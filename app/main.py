@@ -9,8 +9,10 @@ from typing import TypedDict
 
 from fastapi import FastAPI
 
-from app import days, health, links, problems, qr, request_id, schema, streams
+from app import content_policy, days, health, links, problems, qr, request_id, route, schema, streams
 from app.database import Database
+from app.head import HeadMiddleware
+from app.headers import HeadersMiddleware
 from app.queue import Queue
 from app.settings import Settings
 from app.shutdown import Shutdown
@@ -53,7 +55,10 @@ def create_app() -> FastAPI:
     """Put the service together. Opens nothing: the import of this module happens before the workers are forked."""
     logging.basicConfig(level=logging.INFO)  # no effect under server/, which has set up JSON by now
     request_id.mark_log_records()
-    app = FastAPI(title="Links", version="1", lifespan=lifespan, redirect_slashes=False)
+    app = FastAPI(title="Links", version="1", lifespan=lifespan, redirect_slashes=False, docs_url=None, redoc_url=None)
+    content_policy.install(app)
+    app.add_middleware(HeadersMiddleware, of=route.header)
+    app.add_middleware(HeadMiddleware)
     app.add_middleware(request_id.RequestIdMiddleware)
     problems.install(app)
     for module in (health, streams, links, qr, days):

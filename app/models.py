@@ -32,7 +32,7 @@ PENDING = text("picture IS NULL")
 
 
 class QrCode(Base):
-    """A picture that was asked for. Without `picture` it is still to be made: this row, not the task, is the order."""
+    """A requested picture. Without `picture` it is still to be made: this row, not the task, is the order."""
 
     SCALE: ClassVar = 8
     """Pixels of one module. A release that makes others so has pictures of its own: it is in their digest."""

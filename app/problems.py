@@ -1,6 +1,8 @@
 """Every error as RFC 9457 problem details (`application/problem+json`)."""
 
+import errno
 import logging
+import sqlite3
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
@@ -13,9 +15,11 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
 
-from app import request_id
+from app import request_id, route
 
 log = logging.getLogger(__name__)
+DISK_FULL = "53100"
+"""PostgreSQL's error code (SQLSTATE)."""
 MEDIA_TYPE = "application/problem+json"
 
 
@@ -43,6 +47,18 @@ def problem(
     return JSONResponse(body.model_dump(exclude_defaults=True) | {"type": body.type}, code, headers, MEDIA_TYPE)
 
 
+def _disk_is_full(error: Exception) -> bool:
+    """Whether SQLite, PostgreSQL or the system itself had no room to write."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if getattr(cause, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
+            return True
+        if getattr(cause, "sqlstate", None) == DISK_FULL or getattr(cause, "errno", None) == errno.ENOSPC:
+            return True
+        cause = getattr(cause, "orig", None) or cause.__cause__
+    return False
+
+
 def install(app: FastAPI) -> None:
     """Let every error that leaves `app` be a problem."""
 
@@ -62,10 +78,14 @@ def install(app: FastAPI) -> None:
     async def database(_: Request, error: Exception) -> JSONResponse:
         if isinstance(error, IntegrityError):  # the app's own mistake, not an outage
             raise error
+        if _disk_is_full(error):
+            log.error("the disk is full", exc_info=error)
+            return problem(503, "The server's disk is full: nothing can be saved now.", headers={"Retry-After": "60"})
         log.error("the database did not answer", exc_info=error)
         return problem(503, "The database did not answer in time.", headers={"Retry-After": "1"})
 
     @app.exception_handler(Exception)
-    async def unexpected(_: Request, __: Exception) -> JSONResponse:
-        # The server logs the traceback. This answer is made outside the middleware, so it adds the request id itself.
-        return problem(500, "The server made a mistake; its log has it.", headers=request_id.header())
+    async def unexpected(request: Request, _: Exception) -> JSONResponse:
+        # The server logs the traceback. This answer is made outside the middleware, so it adds their headers itself.
+        headers = request_id.header() | route.header(request.scope)
+        return problem(500, "The server made a mistake; its log has it.", headers=headers)

@@ -1,4 +1,4 @@
-"""QR codes of links: asked for here, made in the task queue (`app.tasks`), and fetched here.
+"""QR codes of links: requested here, made in the task queue (`app.tasks`), and fetched here.
 
 Making one computes for a while. In the event loop everyone whom the worker serves would wait for it.
 """
@@ -23,7 +23,7 @@ LONGEST = 1000
 
 
 class Asked(BaseModel):
-    """A picture that was asked for, and where it will be."""
+    """A requested picture, and where it will be."""
 
     url: str
     status: Literal["pending", "done"]
@@ -57,7 +57,7 @@ async def ask(slug: Slug, request: Request, response: Response, database: Worker
                 session.add(QrCode(digest=digest, slug=slug, text=text, tries=0))
             elif send:
                 code.tries, code.sent_at = 0, now()
-    except IntegrityError:  # someone else asked for it at the same moment
+    except IntegrityError:  # another request for the same picture won
         send = False
     if send:
         await queue.send(digest)

@@ -51,7 +51,7 @@ def header() -> dict[str, str]:
 
 
 def mark_log_records() -> None:
-    """Put `request_id` on every log record that is made while a request is served, whoever logs it."""
+    """Put `request_id` on every log record that is made while a request is served, by any logger."""
     make = logging.getLogRecordFactory()
     if getattr(make, "marks_request_id", False):
         return

@@ -39,6 +39,9 @@ class Settings(BaseSettings):
     state_directory: Path = Path("var")
     """The only folder, besides /tmp, that the app may write to."""
 
+    replicas: Annotated[int, Field(ge=1)] = 1
+    """Most containers or pods of this release that may run at once (`kubernetes/` sets it); a VM is one."""
+
     web_concurrency: Annotated[int, Field(ge=1)] = 1
     """Workers of this release; server/ decides the number and tells it here. Plain `uvicorn` is one process."""
 
@@ -89,6 +92,16 @@ class Settings(BaseSettings):
             raise ValueError(
                 f"DATABASE_CONNECTIONS={self.database_connections} cannot be shared by {self.web_concurrency} workers: "
                 f"set it to {self.web_concurrency} or more, or WEB_CONCURRENCY to less"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _one_database(self) -> "Settings":
+        if self.embedded and self.replicas > 1:
+            raise ValueError(
+                f"REPLICAS={self.replicas}, and without DATABASE_URL each of them has a database of its own: "
+                "set DATABASE_URL=postgresql://user:password@host/name (in Kubernetes the key database_url of the "
+                "Secret app), or REPLICAS=1"
             )
         return self
 

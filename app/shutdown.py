@@ -1,6 +1,6 @@
 """Tells long answers that the server is stopping.
 
-A server that is asked to stop waits for open answers. An event stream has no end of its own, so it would hold the old
+A server that gets SIGTERM waits for open answers. An event stream has no end of its own, so it would hold the old
 release until the timeout; it must learn of the stop and end itself. ASGI has no message for this (`lifespan.shutdown`
 comes after the wait), so the signal is watched beside the server's own handler. That works alike under gunicorn,
 uvicorn and `--reload`, since all of them run the worker's loop in its main thread and handle SIGTERM there.

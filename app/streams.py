@@ -12,6 +12,7 @@ from fastapi import APIRouter, Query, Request, WebSocket, WebSocketDisconnect
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import BaseModel
 
+from app.dependencies import FromInside
 from app.problems import documented
 from app.settings import Settings
 from app.shutdown import Shutdown
@@ -33,6 +34,7 @@ class Tick(BaseModel):
 
     n: int
     release: str
+    """Empty for clients from the internet (see /version)."""
 
 
 @router.get("/slow", responses=documented(422))
@@ -43,12 +45,15 @@ async def slow(seconds: Annotated[float, Query(ge=0, le=10)] = 1) -> Slept:
 
 
 @router.get("/events", response_class=EventSourceResponse, responses=documented(422))
-async def events(request: Request, count: Annotated[int, Query(ge=1, le=3000)] = 50) -> AsyncIterator[ServerSentEvent]:
+async def events(
+    request: Request, inside: FromInside, count: Annotated[int, Query(ge=1, le=3000)] = 50
+) -> AsyncIterator[ServerSentEvent]:
     """Stream `count` ticks, five a second, or fewer if the server stops."""
     settings = cast(Settings, request.state.settings)
     shutdown = cast(Shutdown, request.state.shutdown)
+    release = settings.slipway_release if inside else ""
     for n in range(count):
-        yield ServerSentEvent(event="tick", id=str(n), data=Tick(n=n, release=settings.slipway_release))
+        yield ServerSentEvent(event="tick", id=str(n), data=Tick(n=n, release=release))
         if await shutdown.within(TICK):
             return
 

@@ -1,6 +1,6 @@
 """The tasks, and when beat sends them.
 
-A task may run twice: the broker sends it again if its worker died before it said "done", and cannot know how far it
+A task may run twice: the broker sends it again if its worker died before acknowledging it, and cannot know how far it
 came. So its effect is one statement that changes nothing the second time. And the broker may lose it: what is still to
 be done stands in the database, from where `resend` sends it again. Together, each is done, and once in effect.
 """
@@ -65,7 +65,7 @@ async def _keep(database: Database, digest: str, picture: bytes) -> None:
 
 @celery.task
 def resend() -> None:
-    """Send again what was asked for long ago and is not there.
+    """Send again the pictures that were requested long ago and are not there.
 
     Its task was lost: by a broker that lost its memory or was away when the request came, by a worker that was killed
     between taking it and writing that down, or by one of another release, which did not know what to do with it.

@@ -50,12 +50,12 @@ celery.conf.update(
         "unacked_restore_interval": settings.task_seconds,
         "unacked_restore_throttle": 1,
         "unacked_mutex_expire": settings.task_seconds,
-        # Whoever sends, so a request, waits for the broker no longer.
+        # The sender, a request, waits for the broker no longer.
         "socket_connect_timeout": 2,
         "socket_timeout": 5,
         "socket_keepalive": True,
     },
-    task_acks_late=True,  # "done" is said when it is done
+    task_acks_late=True,  # acknowledged after the work, not before
     task_reject_on_worker_lost=True,  # and not when its process was killed, for want of memory say
     task_time_limit=settings.task_seconds,
     task_ignore_result=True,  # the database has it

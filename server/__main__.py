@@ -8,13 +8,14 @@ import os
 import sys
 from pathlib import Path
 
-from server import sizing
+from server import draining, sizing
 
 
 def main() -> None:
     """Check the settings, then become gunicorn."""
     try:
         sizing.plan(os.environ)
+        draining.seconds(os.environ)
     except sizing.BadSettingError as error:
         sys.exit(f"error: {error}")
     from gunicorn.app.wsgiapp import run

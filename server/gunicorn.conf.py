@@ -8,7 +8,7 @@ import gc
 import os
 from typing import Any
 
-from server import logs, preload, sizing
+from server import forks, logs, preload, sizing
 
 _plan = sizing.plan(os.environ)
 
@@ -18,10 +18,10 @@ workers = _plan.workers
 preload_app = os.environ.get("APP_PRELOAD", "true").lower() != "false"
 timeout = 30
 graceful_timeout = 30
-backlog = 4096  # the length of the queue, which a server sets anew: as app@.socket has it
-keepalive = 10  # longer than nginx keeps a connection, so nginx is always the one that closes it
+backlog = 4096  # the length of the queue, which every server sets again: as app@.socket has it
+keepalive = 10  # longer than nginx keeps a connection, so nginx is always the side that closes it
 worker_tmp_dir = "/dev/shm"  # noqa: S108 -- the heartbeat file: on a disk, a slow write looks like a dead worker
-control_socket_disable = True
+control_socket_disable = True  # by it, all that runs as the app's user can stop gunicorn
 logconfig_dict = logs.CONFIG
 
 if preload_app:
@@ -38,3 +38,4 @@ def on_starting(arbiter: Any) -> None:
         # What exists now is moved out of the collector's sight, so its walks do not copy the pages that workers share.
         gc.collect()
         gc.freeze()
+    forks.let_a_new_worker_be_stopped()

@@ -113,7 +113,7 @@ def _files() -> dict[int, str]:
     for name in os.listdir("/proc/self/fd"):  # noqa: PTH208 -- the names, not paths
         try:
             files[int(name)] = os.readlink(f"/proc/self/fd/{name}")  # noqa: PTH115
-        except OSError:  # the one that listed the folder
+        except OSError:  # the descriptor that listed the folder
             continue
     return files
 

@@ -81,7 +81,7 @@ def memory_limit(env: Mapping[str, str], root: Path = Path("/")) -> float:
     """Tell how many bytes may be used: the least of the cgroup's levels, MEMORY_MAX and the machine's memory.
 
     MEMORY_MAX is for where the cgroup cannot be seen; it is written as systemd's MemoryMax (bytes, or 512M, 2G,
-    infinity). /proc/meminfo is hidden from a unit with ProcSubset=pid, and then not asked.
+    infinity). /proc/meminfo is hidden from a unit with ProcSubset=pid, and then not read.
     """
     limits = [_size(env.get("MEMORY_MAX", ""))]
     for folder in _levels(root, "memory"):

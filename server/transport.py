@@ -4,7 +4,7 @@ import asyncio
 from typing import Any
 
 MOST = 1 << 16
-"""Bytes that are gathered at most, so that whoever writes without end notices that the client is slow."""
+"""Bytes that are gathered at most, so that an endless writer notices that the client is slow."""
 
 
 class Gathered:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import socket
 import sys
 from typing import Any, cast
@@ -14,6 +15,7 @@ from gunicorn.arbiter import Arbiter
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn_worker import UvicornWorker
 
+from server import draining
 from server.transport import Gathered
 
 LAST_SECONDS = 1
@@ -27,11 +29,13 @@ class Server(uvicorn.Server):
     """uvicorn's, which hangs up on nobody whom it let in."""
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Take no more connections, and answer what those have sent that were taken.
+        """Drain; then take no more connections, and answer what those have sent that were taken.
 
         uvicorn closes at once those of which it has read nothing. nginx has sent its request by then, and may not send
         a POST again.
         """
+        Protocol.drains = True
+        await asyncio.sleep(draining.seconds(os.environ))
         for listener in self.servers:
             listener.close()
         await asyncio.sleep(ARRIVAL_SECONDS)
@@ -39,7 +43,16 @@ class Server(uvicorn.Server):
 
 
 class Protocol(HttpToolsProtocol):
-    """uvicorn's, whose answers are not torn when the worker dies."""
+    """uvicorn's, whose answers are not torn when the worker dies, and which says when it closes a connection."""
+
+    drains = False
+    """Whether this process stops: each response is the last one of its connection."""
+
+    def on_headers_complete(self) -> None:
+        """Begin a request."""
+        super().on_headers_complete()
+        if self.drains and self.cycle:
+            self.cycle.keep_alive = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin a connection."""
@@ -63,7 +76,8 @@ class Worker(UvicornWorker):
             self.cfg.accesslog is None
         ):  # nginx has the access log; `GUNICORN_CMD_ARGS=--access-logfile=-` adds the app's
             logging.getLogger("uvicorn.access").handlers = []
-        self.config.timeout_graceful_shutdown = max(1, self.cfg.graceful_timeout - LAST_SECONDS)
+        left = self.cfg.graceful_timeout - LAST_SECONDS - draining.seconds(os.environ)
+        self.config.timeout_graceful_shutdown = max(1, left)
 
     async def _serve(self) -> None:
         # uvicorn-worker's, with the server above.

@@ -1,7 +1,7 @@
 """Ansible action: make an image ready to be shipped.
 
-An action, since it runs on the controller anyhow: as a module it would be packed, and compiled anew by a Python of its
-own, on each deploy (see slipway.py).
+An action, since it runs on the controller anyhow: a module would be packed, and compiled by a Python of its own, on
+each deploy (see slipway.py).
 """
 
 from __future__ import annotations
@@ -10,25 +10,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import ansible.module_utils
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
-# Ansible itself looks there only when it packs a module.
-ansible.module_utils.__path__.append(str(Path(__file__).resolve().parents[1] / "module_utils"))
-
-from ansible.module_utils.slipway_image import (  # noqa: E402
-    Docker,
-    ImageError,
-    cached_tree,
-    check_tree,
-    find_docker,
-    prune,
-    read_image,
-    read_procfile,
-    unpack,
-)
-from ansible.module_utils.slipway_settings import SettingsError, read_settings  # noqa: E402
+from slipway.controller.image import cache as images
+from slipway.controller.image.check import check_tree, read_procfile
+from slipway.controller.image.command import hidden_notes
+from slipway.controller.image.config import read_image, unused
+from slipway.controller.image.docker import Docker, find_docker
+from slipway.controller.settings import read_settings
+from slipway.model.errors import SlipwayError
+from slipway.model.manifest import Manifest
 
 DOCUMENTATION = r"""
 ---
@@ -36,9 +28,9 @@ module: image_tree
 short_description: Check an OCI image against the contract and unpack its file system
 description:
   - Runs on the controller. Reads the image by the docker CLI, checks each line of the contract, unpacks the file
-    system into a cache (as any user, no root needed) and returns what the engine needs to know to ship it.
-  - Never reports a change, since nothing but a cache on the controller does.
-  - In check mode nothing is unpacked; what needs the file system is then checked only if it was unpacked before.
+    system into a cache (as any user, no root needed) and returns the manifest that the engine needs.
+  - Never reports a change: only a cache on the controller changes.
+  - In check mode nothing is unpacked; the file system is then checked only if it was unpacked before.
 options:
   image:
     description: Name, name@digest or id of the image.
@@ -58,6 +50,13 @@ options:
   settings_file:
     description: The env file with the environment's settings. Without it there are none.
     type: path
+  command:
+    description: Runs instead of the image's ENTRYPOINT and CMD, by the image's shell.
+    type: str
+  port:
+    description: The port that the app listens on by itself; 0 for what the image says.
+    type: int
+    default: 0
 author:
   - Slipway
 """
@@ -80,7 +79,7 @@ tree:
   type: str
   returned: success
 manifest:
-  description: What `slipway ship-begin` reads, but for who deploys and how.
+  description: The manifest that `slipway ship-begin` reads; jobs, secrets and who deploys are the role's to add.
   type: dict
   returned: success
 time:
@@ -88,7 +87,7 @@ time:
   type: str
   returned: success
 notes:
-  description: What the image says and a deploy does not use.
+  description: Parts of the image's configuration that a deploy does not use.
   type: list
   elements: str
   returned: success
@@ -104,31 +103,41 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         """Check the image and unpack it.
 
         Raises:
-            AnsibleActionFail: it breaks the contract, or cannot be had; the text says what to do.
+            AnsibleActionFail: the image breaks the contract or cannot be read; the message says what to change.
         """
         result: dict[str, Any] = super().run(tmp, task_vars)
-        _, asked = self.validate_argument_spec(
+        _, params = self.validate_argument_spec(
             {
                 "image": {"type": "str", "required": True},
                 "pull": {"type": "bool", "default": True},
                 "cache": {"type": "path", "required": True},
                 "docker": {"type": "str"},
                 "settings_file": {"type": "path"},
+                "command": {"type": "str", "default": ""},
+                "port": {"type": "int", "default": 0},
             }
         )
-        cache, docker = Path(asked["cache"]), Docker(asked["docker"] or find_docker())
+        cache, docker = Path(params["cache"]), Docker(params["docker"] or find_docker())
         try:
-            settings = read_settings(Path(asked["settings_file"])) if asked["settings_file"] else {}
-            image = read_image(asked["image"], docker.inspect(asked["image"], pull=asked["pull"]))
-            tree = cached_tree(cache, image)
+            settings = read_settings(Path(params["settings_file"])) if params["settings_file"] else {}
+            inspected = docker.inspect(params["image"], pull=params["pull"])
+            image = read_image(params["image"], inspected, params["command"], params["port"])
+            tree = images.cached_tree(cache, image)
             if tree is None and not self._task.check_mode:
-                tree = unpack(docker, cache, image)
-                prune(cache)
+                tree = images.unpack(docker, cache, image)
+                images.prune(cache)
             procfile = {}
             if tree is not None:
                 check_tree(image, tree.path)
                 procfile = read_procfile(image, tree.path)
-        except (ImageError, SettingsError) as error:
+            manifest = Manifest(
+                image=image,
+                procfile=procfile,
+                settings=settings,
+                bytes=tree.bytes if tree else 0,
+                inodes=tree.inodes if tree else 0,
+            )
+        except SlipwayError as error:
             raise AnsibleActionFail(str(error)) from None
         return result | {
             "image": {
@@ -140,19 +149,6 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             },
             "time": datetime.now(UTC).strftime("%Y%m%dT%H%M%S"),
             "tree": str(tree.path) if tree else None,
-            "manifest": {
-                "commit": image.commit,
-                "image": image.id,
-                "image_name": image.name,
-                "architecture": image.architecture,
-                "entrypoint": image.entrypoint,
-                "cmd": image.cmd,
-                "env": image.env,
-                "workdir": image.workdir,
-                "procfile": procfile,
-                "settings": settings,
-                "bytes": tree.bytes if tree else 0,
-                "inodes": tree.inodes if tree else 0,
-            },
-            "notes": image.notes,
+            "manifest": manifest.to_json(),
+            "notes": unused(inspected) + (hidden_notes(tree.path) if tree else []),
         }

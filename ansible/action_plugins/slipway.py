@@ -1,13 +1,14 @@
 """Ansible action: one command of the engine on the host.
 
-An action, not a module: a module is a program that Ansible sends over and that Python compiles anew on each call, a
-third of a second on top of the engine's own time, and a deploy gives it six commands.
+An action, not a module: Ansible sends a module over and Python compiles it on each call, which takes a third of a
+second on top of the engine's own time, and a deploy runs six commands.
 """
 
 from __future__ import annotations
 
 import json
 import shlex
+from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
@@ -16,10 +17,10 @@ from ansible.plugins.action import ActionBase
 DOCUMENTATION = r"""
 ---
 module: slipway
-short_description: Run a command of the engine and pass on what it says
+short_description: Run a command of the engine and return its output
 description:
-  - Runs C(slipway) on the host, as the user of the connection. Says what the engine says, whether it went well or not,
-    so that a failed deploy shows its cause and nothing else.
+  - Runs C(slipway) on the host, as the user of the connection. Returns the engine's output on success and fails with
+    its error output, so that a failed deploy shows its cause and nothing else.
   - In check mode only C(status) is run.
 options:
   command:
@@ -42,20 +43,20 @@ EXAMPLES = r"""
 
 RETURN = r"""
 answer:
-  description: What the command printed, parsed if it is JSON.
+  description: The command's output, parsed if it is JSON.
   type: raw
   returned: success
 msg:
-  description: What it printed for people, or why it failed.
+  description: The command's output for people, or why it failed.
   type: str
   returned: always
 """
 
 ENGINE = "/usr/local/bin/slipway"
-# What a shell says of a program that is not there.
+# A shell's exit status for a program that is not there.
 _NOT_FOUND = 127
 
-# What changes nothing on a host, or nothing that counts: a place for files, and waiting for what another command began.
+# Commands that change nothing on a host, or nothing that counts: a folder for files, and waiting for another command.
 _CHANGES_NOTHING = ("status", "ship-begin", "wait")
 
 
@@ -68,33 +69,37 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         """Run the command on the host.
 
         Raises:
-            AnsibleActionFail: there is no engine, or the command failed; the text is what it said.
+            AnsibleActionFail: there is no engine, or the command failed; the message is the error output.
         """
         result: dict[str, Any] = super().run(tmp, task_vars)
-        _, asked = self.validate_argument_spec(
+        _, params = self.validate_argument_spec(
             {
                 "command": {"type": "list", "elements": "str", "required": True},
                 "manifest": {"type": "dict"},
             }
         )
-        command, manifest = asked["command"], asked["manifest"]
+        command, manifest = params["command"], params["manifest"]
         if self._task.check_mode and command[0] != "status":
             return result | {"skipped": True, "msg": f"check mode: slipway {' '.join(command)} is not run"}
-        # Without a terminal, which would mix what is said with what is answered.
+        # Without a terminal, which would mix output and error output.
         ended = self._low_level_execute_command(
             shlex.join([ENGINE, *command]),
             sudoable=False,
             in_data=None if manifest is None else json.dumps(manifest).encode(),
         )
-        out, err = ended["stdout"].strip(), ended["stderr"].strip()
+        output, error = ended["stdout"].strip(), ended["stderr"].strip()
         if ended["rc"] == _NOT_FOUND:
+            environment = Path((task_vars or {}).get("inventory_dir") or "<environment>").name
             raise AnsibleActionFail(
-                f"This host is not provisioned: it has no {ENGINE}. Provision it first: "
-                "make provision ENV=<environment>"
+                f"This host is not provisioned: it has no {ENGINE}. Provision it first: slipway provision {environment}"
             )
         if ended["rc"]:
-            raise AnsibleActionFail(err or out or f"slipway {command[0]} ended with status {ended['rc']}")
-        return result | {"changed": command[0] not in _CHANGES_NOTHING, "answer": _parsed(out), "msg": out or err}
+            raise AnsibleActionFail(error or output or f"slipway {command[0]} ended with status {ended['rc']}")
+        return result | {
+            "changed": command[0] not in _CHANGES_NOTHING,
+            "answer": _parsed(output),
+            "msg": output or error,
+        }
 
 
 def _parsed(text: str) -> Any:

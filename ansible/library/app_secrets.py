@@ -10,7 +10,7 @@ short_description: Write the app's secrets where systemd reads them
 description:
   - Each secret is a file that only root can read; the units hand them to the app as credentials. A file that is not
     among the secrets is removed.
-  - A keyed hash of all of them is published, so that the user who deploys sees that they changed, and nothing more.
+  - A keyed hash of all secrets is published, so that the user C(deploy) sees that they changed, and nothing more.
 options:
   secrets:
     description: Names and values.

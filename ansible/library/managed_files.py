@@ -9,13 +9,13 @@ module: managed_files
 short_description: Write many files and directories in one round trip
 description:
   - Each task costs a connection, a start of Python and the loading of a module, and so does each item of a loop. This
-    one compares and writes all that a role has, with what C(copy), C(template) and C(file) promise for each - checked
-    before it replaces anything, replaced at once, check mode and diff.
-  - What is to be in the files comes from the controller, by C(lookup('file')) and C(lookup('template')).
+    module compares and writes all files of a role, and keeps the promises of C(copy), C(template) and C(file) -
+    validation before anything is replaced, atomic replacement, check mode and diff.
+  - The content comes from the controller, by C(lookup('file')) and C(lookup('template')).
   - Every file is validated before the first one is replaced.
 options:
   directories:
-    description: Directories. Those above them that are missing are made, as root's and with mode 0755.
+    description: Directories. Missing parents are created, owned by root and with mode 0755.
     type: list
     elements: dict
     default: []
@@ -37,7 +37,7 @@ options:
         type: str
         default: "0755"
   files:
-    description: Files. Directories above them that are missing are made likewise.
+    description: Files. Missing parents are created, owned by root and with mode 0755.
     type: list
     elements: dict
     default: []
@@ -47,7 +47,7 @@ options:
         type: path
         required: true
       content:
-        description: The text that it has.
+        description: The text of the file.
         type: str
         required: true
       owner:
@@ -63,15 +63,20 @@ options:
         type: str
         default: "0644"
       validate:
-        description: A command that ends with status 0 if the content is good; C(%s) is the file with it.
+        description: A command that ends with status 0 if the content is valid; C(%s) is a file with the content.
         type: str
   purge:
-    description: Directories in which nothing else may be. What is neither file nor directory here is removed.
+    description: Directories from which every path that is not among C(files) and C(directories) is removed.
+    type: list
+    elements: path
+    default: []
+  absent:
+    description: Files that are removed. A diff does not show their content.
     type: list
     elements: path
     default: []
   keep:
-    description: Names that I(purge) leaves alone, wherever they are, with all that is in them.
+    description: Names that I(purge) leaves alone in every folder, with all paths below.
     type: list
     elements: str
     default: []
@@ -132,22 +137,24 @@ ARGUMENTS: dict[str, Any] = {
     },
     "purge": {"type": "list", "elements": "path", "default": []},
     "keep": {"type": "list", "elements": "str", "default": []},
+    "absent": {"type": "list", "elements": "path", "default": []},
 }
 
 
 def main() -> None:
     """Run the module."""
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
-    asked = module.params
+    params = module.params
     try:
-        for file in asked["files"]:
+        for file in params["files"]:
             _validate(module, file)
-        diffs = [_directory(module, directory) for directory in asked["directories"]]
-        diffs += [_file(module, file) for file in asked["files"]]
-        wanted = {Path(entry["path"]) for entry in asked["directories"] + asked["files"]}
+        diffs = [_directory(module, directory) for directory in params["directories"]]
+        diffs += [_file(module, file) for file in params["files"]]
+        wanted = {Path(entry["path"]) for entry in params["directories"] + params["files"]}
         diffs += [
-            _remove(module, path) for top in asked["purge"] for path in _foreign(Path(top), wanted, asked["keep"])
+            _remove(module, path) for top in params["purge"] for path in _foreign(Path(top), wanted, params["keep"])
         ]
+        diffs += [_absent(module, Path(path)) for path in params["absent"] if os.path.lexists(path)]
     except OSError as error:
         module.fail_json(msg=f"{error.filename}: {error.strerror}")
     changes = [diff for diff in diffs if diff]
@@ -155,15 +162,15 @@ def main() -> None:
 
 
 def _validate(module: AnsibleModule, file: dict[str, Any]) -> None:
-    """Fail, with what the file's own command says, before anything was touched."""
+    """Run the validation of a file; fail with its output before anything was touched."""
     path = Path(file["path"])
     if not file["validate"] or _content(path) == file["content"]:
         return
     new = _temporary(module, file["content"])
-    status, out, err = module.run_command([word.replace("%s", new) for word in shlex.split(file["validate"])])
+    status, output, error = module.run_command([word.replace("%s", new) for word in shlex.split(file["validate"])])
     if status:
-        said = (err or out).strip()
-        module.fail_json(msg=f"{path} would not be valid, so nothing was changed. {file['validate']} says: {said}")
+        message = (error or output).strip()
+        module.fail_json(msg=f"{path} would not be valid, so nothing was changed. {file['validate']}: {message}")
 
 
 def _directory(module: AnsibleModule, directory: dict[str, Any]) -> dict[str, Any] | None:
@@ -196,7 +203,7 @@ def _make_parents(path: Path) -> None:
 
 
 def _own(module: AnsibleModule, entry: dict[str, Any], diff: dict[str, Any]) -> bool:
-    """Set owner, group and mode; return whether they were others. In check mode what is not there yet has none."""
+    """Set owner, group and mode; return whether that changed them. In check mode a missing path has none."""
     path = entry["path"]
     if not os.path.lexists(path):
         return False
@@ -206,7 +213,7 @@ def _own(module: AnsibleModule, entry: dict[str, Any], diff: dict[str, Any]) -> 
 
 
 def _foreign(top: Path, wanted: set[Path], keep: list[str]) -> list[Path]:
-    """List what is below `top` and not wanted, nor on the way to what is."""
+    """List the paths below `top` that are neither wanted nor parents of a wanted one."""
     parents = {parent for path in wanted for parent in path.parents}
     found: list[Path] = []
     for path in sorted(top.iterdir()) if top.is_dir() else []:
@@ -227,12 +234,19 @@ def _remove(module: AnsibleModule, path: Path) -> dict[str, Any]:
     return _diff(str(path)) | {"before": before, "after": {"state": "absent"} if is_tree else ""}
 
 
+def _absent(module: AnsibleModule, path: Path) -> dict[str, Any]:
+    """Remove a file. The diff does not show the content, which may be secret."""
+    if not module.check_mode:
+        path.unlink()
+    return _diff(str(path)) | {"before": {"state": "file"}, "after": {"state": "absent"}}
+
+
 def _diff(path: str) -> dict[str, Any]:
     return {"before_header": path, "after_header": path}
 
 
 def _content(path: Path) -> str | None:
-    """What a file has; None if there is no file, or a link in its place."""
+    """The content of a file; None if there is no file, or a link in its place."""
     if path.is_symlink() or not path.is_file():
         return None
     return path.read_text(encoding="utf-8", errors="surrogateescape")

@@ -14,6 +14,8 @@ import pytest
 import testinfra
 from deploys import HOSTS, NAME
 
+from tools.checkout import APP_IMAGES
+
 CACHE = HOSTS / NAME
 DOCKER = "/usr/bin/docker" if os.access("/usr/bin/docker", os.X_OK) else shutil.which("docker") or "docker"
 
@@ -83,7 +85,7 @@ def image() -> Callable[[str], str]:
     """Tell the id of one of the story's images."""
 
     def inspect(tag: str) -> str:
-        command = [DOCKER, "image", "inspect", "--format={{.Id}}", f"slipway-app:molecule-{tag}"]
+        command = [DOCKER, "image", "inspect", "--format={{.Id}}", f"{APP_IMAGES}:molecule-{tag}"]
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
     return inspect
@@ -128,7 +130,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     host = getattr(item, "funcargs", {}).get("host")
     if report.failed and host is not None:
         said = host.run(
-            "journalctl --no-pager -n 40 -u 'deploy@*' -u 'migrate@*' -u nginx -u recover; journalctl -n 15 -u 'app@*';"
+            "journalctl --namespace=+app --no-pager -n 40 -u 'deploy@*' -u 'migrate@*' -u nginx -u recover; journalctl --namespace=+app -n 15 -u 'app@*';"
             " tail -n 10 /var/log/nginx/error.log"
         )
         report.sections.append(("journal", said.stdout))

@@ -34,7 +34,7 @@ def take_turns(connection: Connection, lock_seconds: float) -> None:
 
     Everyone who comes after an ALTER TABLE that waits, waits behind it.
     """
-    # Asked again and again: CREATE INDEX CONCURRENTLY waits for every statement that began before it, so for one that
+    # Polled: CREATE INDEX CONCURRENTLY waits for every statement that began before it, so for one that
     # waits here, too.
     while not connection.scalar(text(f"SELECT pg_try_advisory_lock({LOCK_ID})")):
         connection.commit()

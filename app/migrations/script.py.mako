@@ -8,7 +8,7 @@ down_revision = ${repr(down_revision)}
 
 
 def upgrade() -> None:
-    """Add what the next release needs; the one before must still work on it (docs/migrations.md)."""
+    """Add what the next release needs; the one before must still work on it (docs/how-to/write-migrations.md)."""
     ${upgrades if upgrades else "pass"}
 
 

@@ -40,7 +40,7 @@ def play(folder: Path, verb: str, hosts: dict[str, Any], values: dict[str, Any])
 def test_an_inventory_without_app_hosts(tmp_path: Path, verb: str) -> None:
     status, output = play(tmp_path, verb, {}, {})
     assert status
-    assert "No host is in the group `app`. Name an inventory that has one" in output
+    assert "Name one in its hosts.yml: a line `app:`, below it `hosts:`" in output
 
 
 @pytest.mark.parametrize(
@@ -57,6 +57,51 @@ def test_site_names_what_is_missing(tmp_path: Path, values: dict[str, Any], expe
     assert expected in output
 
 
+@pytest.mark.parametrize("text", ["app_secrets: {A: b}\n", "", "# $ANSIBLE_VAULT;1.1;AES256\n"])
+def test_secrets_that_are_not_encrypted_are_refused_without_a_host(tmp_path: Path, text: str) -> None:
+    (tmp_path / "secrets.yml").write_text(text)
+    status, output = play(tmp_path, "site.yml", {"app1": {"ansible_host": NOBODY}}, {})
+    assert status
+    assert f"{tmp_path / 'secrets.yml'} is not encrypted" in output
+    assert "ansible-vault encrypt" in output
+
+
+def test_site_names_a_size_of_swap_that_is_none(tmp_path: Path) -> None:
+    status, output = play(tmp_path, "site.yml", {"app1": {"ansible_host": NOBODY}}, {"hardening_swap_size": "half"})
+    assert status
+    assert "hardening_swap_size is `half`, and must be a size as 512M or 2G" in output
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ({"nginx_server_names": []}, "nginx_server_names is empty: nginx would refuse every request"),
+        ({"nginx_server_names": ["_"]}, "nginx_server_names has `_`, which is a pattern"),
+        (
+            {"nginx_acme_dns": "godaddy"},
+            "value of nginx_acme_dns must be one of: , cloudflare, google, rfc2136, route53",
+        ),
+    ],
+)
+def test_site_names_what_no_ca_certifies(tmp_path: Path, values: dict[str, Any], expected: str) -> None:
+    status, output = play(tmp_path, "site.yml", {"app1": {"ansible_host": NOBODY}}, {"nginx_tls": "acme"} | values)
+    assert status
+    assert expected in output
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ({"nginx_connections_per_address": 65536}, "nginx_connections_per_address 65536"),
+        ({"hardening_firewall_connections": 3}, "hardening_firewall_connections is 3: a browser opens six"),
+    ],
+)
+def test_site_names_a_limit_that_cannot_be(tmp_path: Path, values: dict[str, Any], expected: str) -> None:
+    status, output = play(tmp_path, "site.yml", {"app1": {"ansible_host": NOBODY}}, values)
+    assert status
+    assert expected in output
+
+
 @pytest.mark.parametrize(
     ("values", "expected"),
     [
@@ -64,13 +109,27 @@ def test_site_names_what_is_missing(tmp_path: Path, values: dict[str, Any], expe
         ({"app_egress": "networks"}, "app_egress is `networks` and app_egress_networks is []"),
         ({"app_egress": "all"}, "value of app_egress must be one of: none, host, networks, internet, got: all"),
         ({"app_ready_path": "readyz"}, "Each must begin with a slash"),
-        ({"app_memory_max": "half"}, "app_memory_max half (bytes, or 512M, 2G, infinity)"),
-        ({"app_processes": [{"name": "web"}]}, "Each has the `name` of a line of the Procfile"),
-        ({"app_processes": [{"name": "a b"}]}, "Each has the `name` of a line of the Procfile"),
-        ({"app_processes": [{"name": "worker"}, {"name": "worker"}]}, "none twice"),
-        ({"app_processes": [{"name": "worker", "count": 0}]}, "a `count` of at least 1"),
-        ({"app_processes": [{"name": "beat", "single": True, "count": 2}]}, "of 1 where `single` is true"),
-        ({"app_processes": [{"name": "worker", "memory_max": "much"}]}, "`memory_max` as 512M, 2G or infinity"),
+        (
+            {"app_memory_max": "half"},
+            "app_memory_max is half, and must be a number of bytes, a size like 512M or 2G, or infinity. Set for example",
+        ),
+        (
+            {"app_memory_high": "9X"},
+            "app_memory_high is 9X, and must be a number of bytes, a size like 460M or 2G, infinity, or",
+        ),
+        (
+            {"app_swap_max": -1},
+            "app_swap_max is -1, and must be a number of bytes, a size like 256M, infinity, 0, or empty",
+        ),
+        (
+            {"app_journal_max": "infinity"},
+            "app_journal_max is infinity, and must be a size like 512M or 2G. Set for example",
+        ),
+        ({"app_processes": [{"name": "web"}]}, "the name 'web' must be that of a line of the Procfile"),
+        (
+            {"app_processes": [{"name": "worker", "memory_max": "much"}]},
+            "worker has memory_max much, and must have a size",
+        ),
         ({"app_processes": [{"name": "worker", "number": 2}]}, "number"),
         ({"app_jobs": [{"name": "at-night", "command": "x", "schedule": "daily"}]}, "Each has a `name` (letters"),
         ({"app_jobs": [{"name": "nightly", "schedule": "daily"}]}, "missing required arguments: command"),
@@ -81,6 +140,48 @@ def test_deploy_names_what_cannot_be(tmp_path: Path, values: dict[str, Any], exp
     status, output = play(tmp_path, "deploy.yml", {"app1": {"ansible_host": NOBODY}}, values)
     assert status
     assert expected in output
+
+
+@pytest.mark.parametrize("verb", ["site.yml", "deploy.yml"])
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ({"nginx_body_size": "5m"}, "sets nginx_body_size (did you mean nginx_body_size_mb?), and no role has such"),
+        ({"app_egres": "none", "release_kept": 3}, "app_egres (did you mean app_egress?), release_kept"),
+    ],
+)
+def test_a_variable_that_no_role_has(tmp_path: Path, verb: str, values: dict[str, Any], expected: str) -> None:
+    status, output = play(tmp_path, verb, {"app1": {"ansible_host": NOBODY}}, values)
+    assert status
+    assert expected in output
+
+
+@pytest.mark.parametrize(
+    ("written", "kind"),
+    [
+        *[
+            ("0123", "a number"),
+            ("1.5e+3", "a number"),
+            ("yes", "yes or no"),
+            ("2026-01-02", "a date"),
+            ("", "nothing"),
+        ],
+        *[("{a: b}", "a mapping"), ("[a]", "a list"), ("12:30:00", "a number")],
+    ],
+)
+def test_a_secret_that_yaml_does_not_read_as_text(tmp_path: Path, written: str, kind: str) -> None:
+    (tmp_path / "group_vars").mkdir()
+    (tmp_path / "group_vars/all.yml").write_text(f"app_secrets: {{GOOD: '0123', WRONG: {written}}}\n")
+    status, output = play(tmp_path, "site.yml", {"app1": {"ansible_host": NOBODY}}, {})
+    assert status
+    assert f"app_secrets: YAML reads WRONG as {kind}; a secret must be text. Quote the value in the inventory" in output
+
+
+def test_names_of_several_hosts_that_no_ca_certifies(tmp_path: Path) -> None:
+    hosts = {"app1": {"ansible_host": NOBODY}, "app2": {"ansible_host": NOBODY}}
+    status, output = play(tmp_path, "site.yml", hosts, {"nginx_tls": "acme", "app_database": "external"})
+    assert status
+    assert "nginx_server_names has www.example.com on several hosts" in output
 
 
 def test_more_than_one_host_with_the_embedded_database(tmp_path: Path) -> None:
@@ -102,9 +203,9 @@ def test_a_release_name_that_is_none(tmp_path: Path, release: str) -> None:
 @pytest.mark.parametrize(
     ("verb", "expected"),
     [
-        ("site.yml", "app1 cannot be reached: "),
+        ("site.yml", "app1 cannot be reached as root: "),
         ("deploy.yml", "app1 cannot be reached as the user `deploy`"),
-        ("rollback.yml", "If the host was never provisioned: make provision ENV="),
+        ("rollback.yml", "(a host that was never provisioned: slipway provision "),
     ],
 )
 def test_a_host_that_cannot_be_reached(tmp_path: Path, verb: str, expected: str) -> None:
@@ -114,6 +215,26 @@ def test_a_host_that_cannot_be_reached(tmp_path: Path, verb: str, expected: str)
         status, output = play(tmp_path, verb, {"app1": address}, {})
     assert status
     assert expected in output
+
+
+@pytest.mark.parametrize("verb", ["deploy.yml", "rollback.yml", "status.yml"])
+def test_only_provisioning_decrypts_the_password_of_sudo(tmp_path: Path, verb: str) -> None:
+    (tmp_path / "group_vars").mkdir()
+    encrypted = f"!vault |\n  $ANSIBLE_VAULT;1.1;AES256\n  {'3' * 80}\n"
+    names = ("ansible_become_password", "ansible_become_pass")
+    (tmp_path / "group_vars/all.yml").write_text("".join(f"{name}: {encrypted}" for name in names))
+    status, output = play(tmp_path, verb, {"app1": {"ansible_host": "127.0.0.1", "ansible_port": 1}}, {})
+    assert status
+    assert "app1 cannot be reached as the user `deploy`" in output
+
+
+def test_a_secret_that_nobody_wrote_down_says_how_to(tmp_path: Path) -> None:
+    hosts = {"app1": {"ansible_host": NOBODY}}
+    status, output = play(tmp_path, "site.yml", hosts, {"app_secrets_as_environment": ["API_KEY"]})
+    assert status
+    file = tmp_path / "secrets.yml"
+    assert f"There is no {file}. Create it from secrets.example.yml beside it" in output
+    assert f"ansible-vault encrypt {file} -- or remove the name" in output
 
 
 @pytest.mark.parametrize("environment", ["production", "staging"])

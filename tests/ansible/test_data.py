@@ -30,7 +30,7 @@ PLAY = [
             {
                 "name": "Show",
                 "ansible.builtin.debug": {
-                    "msg": "web={{ __data_connections }} sum={{ __data_sum }} "
+                    "msg": "web={{ data_provides.connections }} sum={{ __data_pools.total }} "
                     "{% for part, size in __data_memory.items() %}{{ part }}={{ size }} {% endfor %}"
                 },
             },
@@ -165,13 +165,13 @@ def test_little_memory_is_never_none(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("values", "expected"),
     [
-        ({"data_memory": MACHINE + 1}, f"data_memory is {MACHINE + 1}"),
-        ({"data_memory": 32}, "data_memory is 32"),
-        ({"data_max_connections": 0}, "data_max_connections is 0"),
-        ({"data_pool_size": -1}, "data_pool_size is -1"),
-        ({"data_task_connections": -1}, "data_task_connections is -1"),
+        ({"data_memory": MACHINE + 1}, f"data_memory is {MACHINE + 1}, and must be MiB from 64 to {MACHINE}"),
+        ({"data_memory": 32}, "data_memory is 32, and must be MiB from 64"),
+        ({"data_max_connections": 0}, "data_max_connections is 0, and must be a whole number from 10 to 10000"),
+        ({"data_pool_size": -1}, "data_pool_size is -1, and must be a whole number, or 0"),
+        ({"data_task_connections": -1}, "data_task_connections is -1, and must be a whole number, or 0"),
         # PostgreSQL keeps five back from the app, whatever a person says.
-        ({"data_reserved_connections": 4}, "data_reserved_connections is 4"),
+        ({"data_reserved_connections": 4}, "data_reserved_connections is 4, and must be 5 or more"),
     ],
     ids=str,
 )
@@ -179,4 +179,4 @@ def test_numbers_that_cannot_be(tmp_path: Path, values: dict[str, Any], expected
     status, output = check(tmp_path, ["www1"], ["www1"], values)
     assert status
     assert expected in output
-    assert "Correct the one that is not so" in output
+    assert f"Set for example {next(iter(values))}: " in output

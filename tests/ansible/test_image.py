@@ -10,18 +10,15 @@ from pathlib import Path
 from typing import IO, Any
 
 import pytest
-from ansible.module_utils.slipway_image import (
-    Docker,
-    Image,
-    ImageError,
-    cached_tree,
-    check_tree,
-    prune,
-    read_image,
-    read_procfile,
-    resolve,
-    unpack,
-)
+
+from slipway.controller.image.cache import cached_tree, prune, unpack
+from slipway.controller.image.check import check_tree, read_procfile, resolve
+from slipway.controller.image.command import hidden_notes
+from slipway.controller.image.config import read_image, unused
+from slipway.controller.image.docker import Docker
+from slipway.controller.image.errors import ImageError
+from slipway.model.image import Image
+from slipway.model.names import FILE_LIST
 
 COMMIT = "3f2a9c1" + "0" * 33
 
@@ -63,7 +60,7 @@ def member(
     return info, content
 
 
-def test_what_it_says_is_taken_over() -> None:
+def test_the_facts_of_the_image_are_read() -> None:
     image = read_image(
         "app:1",
         inspected(
@@ -75,7 +72,12 @@ def test_what_it_says_is_taken_over() -> None:
     assert (image.commit, image.short) == (COMMIT, "3f2a9c1")
 
 
-@pytest.mark.parametrize("label", [None, "", "unknown", COMMIT + "-dirty", "3f2a9c1"])
+def test_an_image_of_a_tree_with_changes_names_its_commit_and_says_so() -> None:
+    image = read_image("app:1", inspected(Labels={"org.opencontainers.image.revision": f"{COMMIT}-dirty"}))
+    assert (image.commit, image.short) == (f"{COMMIT}-dirty", "3f2a9c1")
+
+
+@pytest.mark.parametrize("label", [None, "", "unknown", COMMIT + "-other", "3f2a9c1"])
 def test_without_a_whole_commit_its_own_id_names_it(label: str | None) -> None:
     image = read_image("app:1", inspected(Labels={"org.opencontainers.image.revision": label}))
     assert (image.commit, image.short) == (None, "abababa")
@@ -98,21 +100,17 @@ def test_a_broken_line_of_the_contract_is_named(change: dict[str, Any], expected
     assert "app:1" in str(error.value)
 
 
-def test_what_is_not_used_is_said() -> None:
-    image = read_image(
-        "app:1",
-        inspected(
-            User="app", Volumes={"/data": {}}, ExposedPorts={"80/tcp": {}}, Healthcheck={"Test": []}, Env=["HOME=/root"]
-        ),
+def test_unused_fields_are_noted() -> None:
+    config = inspected(
+        User="app", Volumes={"/data": {}}, ExposedPorts={"80/tcp": {}}, Healthcheck={"Test": []}, Env=["HOME=/root"]
     )
-    assert [note.split(" is not used")[0] for note in image.notes] == [
+    assert [note.split(" is not used")[0] for note in unused(config)] == [
         "ENV HOME",
         "USER",
         "VOLUME",
-        "EXPOSE",
         "HEALTHCHECK",
     ]
-    assert "HOME" not in image.env
+    assert "HOME" not in read_image("app:1", config).env
 
 
 @pytest.fixture
@@ -125,9 +123,119 @@ def tree(tmp_path: Path) -> Path:
     for name in ("usr/bin", "app", "etc"):
         (tmp_path / name).mkdir(parents=True)
     (tmp_path / "bin").symlink_to("usr/bin")
-    (tmp_path / "usr/bin/dash").touch()
+    (tmp_path / "usr/bin/dash").touch(0o755)
     (tmp_path / "usr/bin/sh").symlink_to("/usr/bin/dash")
+    for name in ("serve", "migrate", "run"):
+        program(tmp_path, f"usr/bin/{name}")
     return tmp_path
+
+
+def program(tree: Path, name: str, content: str = "") -> None:
+    """A program of the image."""
+    (tree / name).parent.mkdir(parents=True, exist_ok=True)
+    (tree / name).write_text(content)
+    (tree / name).chmod(0o755)
+
+
+def link(tree: Path, name: str, target: str) -> None:
+    (tree / name).parent.mkdir(parents=True, exist_ok=True)
+    (tree / name).symlink_to(target)
+
+
+def uv_python(tree: Path) -> None:
+    """As `uv sync` leaves it when it brings an interpreter of its own."""
+    program(tree, "root/.local/share/uv/python/cpython-3.13/bin/python3.13")
+    link(tree, "opt/venv/bin/python", "/root/.local/share/uv/python/cpython-3.13/bin/python3.13")
+    link(tree, "opt/venv/bin/python3", "python")
+    program(tree, "opt/venv/bin/uvicorn", "#!/opt/venv/bin/python3\n")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["/opt/venv/bin/uvicorn", "main:app"],
+        ["/opt/venv/bin/python3", "-m", "uvicorn"],
+        ["/bin/sh", "-c", "exec /opt/venv/bin/uvicorn main:app"],
+        ["/bin/sh", "-c", "PORT=1 /opt/venv/bin/uvicorn main:app && true"],
+        ["tini", "--", "/opt/venv/bin/uvicorn"],
+        ["tini", "-g", "--", "sh", "-c", "/opt/venv/bin/uvicorn"],
+        ["tool"],
+    ],
+)
+def test_an_interpreter_that_the_sandbox_hides_is_named(tree: Path, command: list[str]) -> None:
+    uv_python(tree)
+    program(tree, "usr/bin/tini")
+    program(tree, "usr/bin/env")
+    program(tree, "usr/bin/tool", "#!/usr/bin/env -S /opt/venv/bin/python3 -u\n")
+    with pytest.raises(
+        ImageError, match=r"leads to /root/.local/share/uv/.* hides the image's /root\. Put it elsewhere"
+    ) as told:
+        check_tree(read_image("app:1", inspected(Cmd=command)), tree)
+    assert told.value.line == "folders"
+    assert "UV_PYTHON_INSTALL_DIR" in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("command", "says"),
+    [
+        (["hypercorn"], "there is no hypercorn in the image's PATH"),
+        (["/opt/none"], "there is no /opt/none in the image"),
+        (["bin/none"], "there is no bin/none in the image"),
+        (["/bin/sh", "-c", "hypercorn main:app"], "there is no hypercorn in"),
+        (["script"], "there is no python9 in the image's PATH"),
+        (["windows"], r"ends in \\r, as on Windows"),
+        (["plain"], "RUN chmod 755 /usr/bin/plain"),
+        (["dangling"], "is a link to /usr/bin/nowhere, which is not there"),
+    ],
+)
+def test_a_command_that_cannot_run_is_refused(tree: Path, command: list[str], says: str) -> None:
+    program(tree, "usr/bin/env")
+    program(tree, "usr/bin/script", "#!/usr/bin/env python9\n")
+    program(tree, "usr/bin/windows", "#!/bin/sh\r\n")
+    (tree / "usr/bin/plain").touch(0o644)
+    link(tree, "usr/bin/dangling", "nowhere")
+    with pytest.raises(ImageError, match=says) as told:
+        check_tree(read_image("app:1", inspected(Cmd=command)), tree)
+    assert told.value.line == "socket"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "set -e; anything",
+        "$SERVER main:app",
+        "a || b",
+        "if true; then x; fi",
+        "serve 'unclosed",
+        "PORT=8000 exec serve",
+    ],
+)
+def test_a_line_whose_program_cannot_be_told_is_left_to_the_run(tree: Path, line: str) -> None:
+    check_tree(read_image("app:1", inspected(Cmd=["/bin/sh", "-c", line])), tree)
+
+
+def test_a_program_is_found_from_workdir_and_in_the_images_path(tree: Path) -> None:
+    program(tree, "app/bin/serve2")
+    program(tree, "opt/x/serve3")
+    check_tree(read_image("app:1", inspected(Cmd=["bin/serve2"])), tree)
+    check_tree(read_image("app:1", inspected(Cmd=["serve3"], Env=["PATH=/opt/x"])), tree)
+
+
+def test_much_that_is_hidden_is_noted(image: Image, tree: Path) -> None:
+    (tree / "root/.cache/huggingface/hub").mkdir(parents=True)
+    (tree / "root/.cache/huggingface/hub/model").write_bytes(bytes(3 * 2**20))
+    (tree / "home").mkdir()
+    (tree / "home/.bashrc").write_bytes(bytes(100))
+    assert hidden_notes(tree) == [
+        "The image has 3 MB in /root (most in /root/.cache/huggingface), which the sandbox hides: what the app needs of it "
+        "belongs below /app or /opt."
+    ]
+
+
+def test_a_process_whose_program_is_not_there_is_named(image: Image, tree: Path) -> None:
+    (tree / "app/Procfile").write_text("worker: exec celery -A a worker\n")
+    with pytest.raises(ImageError, match=r"'worker' runs celery, and there is no celery in the image's PATH"):
+        read_procfile(image, tree)
 
 
 def test_a_tree_that_keeps_the_contract(image: Image, tree: Path) -> None:
@@ -179,7 +287,7 @@ def test_the_procfile(image: Image, tree: Path) -> None:
     assert read_procfile(image, tree) == {"release": "migrate --all", "worker": "run a:b"}
 
 
-@pytest.mark.parametrize("text", ["release migrate\n", "a: x\na: y\n", "a:\n", "../a: x\n"])
+@pytest.mark.parametrize("text", ["release migrate\n", "a: x\na: y\n", "a:\n", "../a: x\n", "-a: x\n", "env: x\n"])
 def test_a_line_of_the_procfile_that_is_none(image: Image, tree: Path, text: str) -> None:
     (tree / "app/Procfile").write_text(text)
     with pytest.raises(ImageError, match="/app/Procfile of 'app:1', line"):
@@ -203,7 +311,9 @@ def test_unpacking(image: Image, tmp_path: Path) -> None:
     )
     tree = unpack(docker, tmp_path, image)
     found = {str(path.relative_to(tree.path)) for path in tree.path.rglob("*")}
-    assert found == {"etc", "etc/shadow", "dev", "opt", "opt/su", "opt/link", "opt/same"}
+    names = {"etc", "etc/shadow", "dev", "opt", "opt/su", "opt/link", "opt/same"}
+    assert found == names | {FILE_LIST}
+    assert set((tree.path / FILE_LIST).read_text().split("\0")) == names | {""}
     assert (tree.path / "opt/su").stat().st_mode & 0o7777 == 0o755
     assert (tree.path / "opt/su").stat().st_ino == (tree.path / "opt/same").stat().st_ino
     assert (tree.path / "opt/link").readlink() == Path("/etc/shadow")
@@ -211,6 +321,11 @@ def test_unpacking(image: Image, tmp_path: Path) -> None:
     assert os.access(tree.path / "etc/shadow", os.R_OK)
     assert (tree.bytes, tree.inodes) == (6, 6)
     assert cached_tree(tmp_path, image) == tree
+    # One of an earlier version has no list.
+    (tree.path / FILE_LIST).unlink()
+    assert cached_tree(tmp_path, image) is None
+    unpack(docker, tmp_path, image)
+    assert (tree.path / FILE_LIST).exists()
 
 
 @pytest.mark.parametrize(
@@ -228,7 +343,7 @@ def test_nothing_is_unpacked_outside(image: Image, tmp_path: Path, members: Any)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_two_at_once(image: Image, tmp_path: Path) -> None:
+def test_two_unpack_the_same_image_at_once(image: Image, tmp_path: Path) -> None:
     class Meanwhile(FakeDocker):
         @contextmanager
         def exported(self, image_id: str) -> Iterator[IO[bytes]]:

@@ -1,4 +1,4 @@
-"""Many files in one call: what is written, what is said, and what is not touched."""
+"""Many files in one call: the content, the result, and the files that stay as they are."""
 
 import grp
 import json
@@ -20,7 +20,8 @@ def run(folder: Path, *, status: int = 0, check: bool = False, **arguments: Any)
     """Run the module as Ansible runs it, with a hostile umask."""
     for entry in arguments.get("files", []) + arguments.get("directories", []):
         entry.update(ME, path=str(folder / entry["path"]))
-    arguments |= {"purge": [str(folder / name) for name in arguments.get("purge", [])]}
+    for option in ("purge", "absent"):
+        arguments[option] = [str(folder / name) for name in arguments.get(option, [])]
     arguments |= {"_ansible_remote_tmp": str(folder.parent), "_ansible_keep_remote_files": False}
     program = (
         "import sys, runpy; from ansible.module_utils.testing import patch_module_args; import json\n"
@@ -139,3 +140,15 @@ def test_what_nobody_asked_for_is_removed(folder: Path) -> None:
 def test_a_file_where_a_directory_is_needed_is_named(folder: Path) -> None:
     (folder / "top").touch()
     assert f"{folder}/top" in run(folder, status=1, **wanted())["msg"]
+
+
+def test_absent_files_are_removed_and_their_content_is_not_shown(folder: Path) -> None:
+    (folder / "credentials").write_text("secret")
+    arguments: dict[str, Any] = {"absent": ["credentials", "nowhere"]}
+    assert run(folder, check=True, **arguments)["names"] == ["credentials"]
+    assert (folder / "credentials").exists()
+    result = run(folder, **arguments)
+    assert result["names"] == ["credentials"]
+    assert "secret" not in str(result)
+    assert not (folder / "credentials").exists()
+    assert not run(folder, **arguments)["changed"]

@@ -1,4 +1,4 @@
-"""The units of processes and jobs that provisioning makes, and what the engine is told of them, on each of two hosts."""
+"""The units of processes and jobs that provisioning installs, and the engine's configuration, on each of two hosts."""
 
 import json
 import os
@@ -23,25 +23,29 @@ SITE: dict[str, Any] = {
     "ansible_connection": "local",
     "ansible_python_interpreter": sys.executable,
 }
-SHOWN = {name: "{{ " + name + " }}" for name in ("__app_contents", "__release_config", "__app_timer_state", "rules")}
+SHOWN = {name: "{{ " + name + " }}" for name in ("__app_units", "__release_config", "rules")}
 
 
 @pytest.fixture(scope="module")
 def hosts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What the roles make of the site, by host."""
     folder = tmp_path_factory.mktemp("site")
-    # What a role finds beside its tasks it finds for them only: so this one is a task of it, in a copy.
+    # Ansible looks up a template of a role for tasks of the role only: so a copy of the role has one task more.
     shutil.copytree(ANSIBLE / "roles/app", folder / "roles/app")
     write = {"dest": f"{folder}/{{{{ inventory_hostname }}}}.json", "content": "{{ shown | to_json }}", "mode": "0644"}
     rules = "{{ lookup('ansible.builtin.template', '50-slipway.rules.j2') }}"
     show = {"ansible.builtin.copy": write, "vars": {"shown": SHOWN, "rules": rules}}
-    (folder / "roles/app/tasks/show.yml").write_text(json.dumps([show]))
+    tasks = yaml.safe_load((ANSIBLE / "roles/app/tasks/stage.yml").read_text())
+    render = next(task for task in tasks if "app_units" in task)
+    (folder / "roles/app/tasks/show.yml").write_text(json.dumps([render, show]))
     # A role that is imported brings its variables, whether its tasks run or not.
     roles = [
         {"ansible.builtin.import_role": {"name": role, "tasks_from": tasks}, "when": role == "app"}
         for role, tasks in (("nginx", "stage"), ("release", "configure"), ("app", "show"))
     ]
-    play = [{"name": "Show", "hosts": "app", "gather_facts": False, "tasks": roles}]
+    # This machine may have no systemd to gather facts of.
+    facts = {"ansible.builtin.set_fact": {"systemd": {"version": 257}, "cacheable": True}}
+    play = [{"name": "Show", "hosts": "app", "gather_facts": False, "tasks": [facts, *roles]}]
     (folder / "play.yml").write_text(json.dumps(play))
     (folder / "hosts.yml").write_text(yaml.safe_dump({"app": {"hosts": {"www1": {}, "www2": {}}, "vars": SITE}}))
     command = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", str(folder / "hosts.yml")]
@@ -59,13 +63,13 @@ def hosts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 def test_each_process_has_a_template_for_each_of_its_number(hosts: dict[str, Any]) -> None:
     for host in hosts.values():
-        files = host["__app_contents"]
+        files = host["__app_units"]["files"]
         templates = [name for name in files if name.startswith("app-") and "/" not in name]
         assert templates == ["app-send-mail.1@.service", "app-send-mail.2@.service", "app-beat.1@.service"]
         for template in templates:
             assert files[template] == files[templates[0]]
             drop_ins = {name.split("/")[1] for name in files if name.startswith(f"{template}.d/")}
-            assert drop_ins == {"10-sandbox.conf", "20-egress.conf", "30-settings.conf"}
+            assert drop_ins == {"10-sandbox.conf", "15-network.conf", "20-egress.conf", "30-settings.conf"}
             assert files[f"{template}.d/10-sandbox.conf"] == files["app@.service.d/10-sandbox.conf"]
         assert "MemoryMax=1G\n" in files["app-send-mail.2@.service.d/30-settings.conf"]
         assert "MemoryMax=512M\n" in files["app-beat.1@.service.d/30-settings.conf"]
@@ -77,11 +81,12 @@ def test_what_runs_once_runs_on_the_first_host(hosts: dict[str, Any]) -> None:
     assert [each["processes"] for each in told.values()] == [{"send-mail": 2}] * 2
     assert [each["single_processes"] for each in told.values()] == [["beat"], []]
     assert [each["jobs"] for each in told.values()] == [["nightly"]] * 2
-    assert [host["__app_timer_state"] for host in hosts.values()] == ["started", "stopped"]
+    timers = [host["__app_units"]["timers"] for host in hosts.values()]
+    assert timers == [{"job-nightly.timer": True}, {"job-nightly.timer": False}]
 
 
 def test_a_job_has_a_timer_and_runs_in_the_sandbox(hosts: dict[str, Any]) -> None:
-    files = hosts["www1"]["__app_contents"]
+    files = hosts["www1"]["__app_units"]["files"]
     assert "OnCalendar=*-*-* 04:00:00\n" in files["job-nightly.timer"]
     assert "ExecStart=/usr/local/bin/slipway job %j\n" in files["job-nightly.service"]
     assert files["job-nightly.service.d/10-engine.conf"] == files["deploy@.service.d/10-engine.conf"]
@@ -92,5 +97,17 @@ def test_a_job_has_a_timer_and_runs_in_the_sandbox(hosts: dict[str, Any]) -> Non
 def test_the_deployers_may_start_these_and_no_other(hosts: dict[str, Any]) -> None:
     line = next(line for line in hosts["www1"]["rules"].splitlines() if "var own" in line)
     names = json.loads(line.partition("= ")[2].rstrip(";"))
+    sealing = ["seal", "remove", "command", "point-live", "point-canary"]
     processes = ["app-send-mail.1", "app-send-mail.2", "app-beat.1"]
-    assert names == ["app", "deploy", "migrate", "run", *processes, "job-nightly"]
+    assert names == [
+        "app",
+        "deploy",
+        "journal-sync",
+        "migrate",
+        "proxy",
+        "run",
+        "scale",
+        *sealing,
+        *processes,
+        "job-nightly",
+    ]

@@ -1,11 +1,13 @@
 """The roles' interfaces: what they document is what there is."""
 
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from slipway.controller.variables import FACTS
 from tests.ansible.conftest import ANSIBLE
 
 ROLES = sorted(path.name for path in (ANSIBLE / "roles").iterdir())
@@ -75,6 +77,22 @@ def test_plays_say_who_they_are_and_inventories_never_do() -> None:
             assert "ansible_user" not in file.read_text(), file
 
 
+INTERNAL = re.compile(rf"__({'|'.join(ROLES)})_\w+")
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_role_reads_no_internals_of_another(role: str) -> None:
+    for file in sorted((ANSIBLE / "roles" / role).rglob("*.*")):
+        if file.suffix in {".yml", ".j2"}:
+            foreign = [found[0] for found in INTERNAL.finditer(file.read_text()) if found[1] != role]
+            assert not foreign, f"{file} reads {foreign}: make each a documented variable"
+
+
+def test_playbooks_read_no_internals() -> None:
+    for file in ANSIBLE.glob("*.yml"):
+        assert not INTERNAL.search(file.read_text()), file
+
+
 def test_every_task_file_is_named_by_its_phase() -> None:
     for file in ANSIBLE.glob("roles/*/tasks/*.yml"):
         if file.stem == "main":
@@ -87,3 +105,13 @@ def test_no_path_of_a_machine() -> None:
     for file in sorted(ANSIBLE.rglob("*.yml")) + sorted(ANSIBLE.rglob("*.py")):
         if not file.is_symlink() and Path("/work") not in file.parents[:0]:
             assert "/work/" not in file.read_text(), file
+
+
+def test_the_facts_that_roles_set_are_known_names() -> None:
+    found = {
+        name
+        for path in (ANSIBLE / "roles").glob("*/tasks/*.yml")
+        for task in yaml.safe_load(path.read_text())
+        for name in task.get("ansible.builtin.set_fact", {})
+    }
+    assert {name for name in found if not name.startswith("__")} == FACTS

@@ -4,11 +4,14 @@ import re
 from pathlib import Path
 
 import pytest
-from ansible.module_utils.slipway_settings import SettingsError, is_reserved, read_settings
 
-from tests.ansible.conftest import ANSIBLE
+from slipway.controller.settings import SettingsError, read_settings
+from slipway.model.names import is_reserved_variable
+from slipway.units import Site, drop_ins
+from tests.ansible.conftest import ROOT
 
-UNIT = [ANSIBLE / "roles/app/templates/30-settings.conf.j2", ANSIBLE.parent / "systemd/sandbox.conf"]
+# A unit of the app with every setting that has a variable.
+UNIT = drop_ins.settings(Site(workers=2), "512M", "") + (ROOT / "systemd/sandbox.conf").read_text()
 
 
 def settings(folder: Path, text: str) -> dict[str, str]:
@@ -47,7 +50,7 @@ def test_a_missing_file_is_no_empty_one(tmp_path: Path) -> None:
         read_settings(tmp_path / "nowhere.env")
 
 
-def test_what_the_unit_sets_is_no_setting() -> None:
-    names = [name for file in UNIT for name in re.findall(r'^Environment="?(\w+)=', file.read_text(), re.MULTILINE)]
-    assert {"MEMORY_MAX", "GUNICORN_CMD_ARGS", "HOME"} <= set(names)
-    assert [name for name in names if not is_reserved(name)] == []
+def test_variables_that_the_unit_sets_are_reserved() -> None:
+    names = re.findall(r'^Environment="?(\w+)=', UNIT, re.MULTILINE)
+    assert {"MEMORY_MAX", "WEB_CONCURRENCY", "GUNICORN_CMD_ARGS", "HOME"} <= set(names)
+    assert [name for name in names if not is_reserved_variable(name)] == []

@@ -9,7 +9,10 @@ from pathlib import Path
 from typing import IO, Any
 
 import pytest
-from ansible.module_utils.slipway_image import Docker, Image, unpack
+
+from slipway.controller.image.cache import unpack
+from slipway.controller.image.docker import Docker
+from slipway.model.image import Image
 
 TIME = 1_700_000_000.25
 
@@ -17,7 +20,7 @@ Member = tuple[str, bytes, dict[str, Any]]
 
 
 class Exporting(Docker):
-    """A docker whose images are what a test says."""
+    """A docker whose images a test defines."""
 
     def __init__(self, members: list[Member]) -> None:
         super().__init__("docker")
@@ -76,7 +79,7 @@ SECOND = [
     folder("app", mode=0o700),
     file("app/main.py", b"version = 2, a longer one\n"),
     file("app/same-size", b"54321"),
-    file("app/mode", mode=0o600),
+    file("app/mode", mode=0o755),
     file("app/time", mtime=TIME + 1),
     link("app/becomes-link", "../lib/tool"),
     file("app/becomes-file"),
@@ -93,7 +96,7 @@ def image(digit: str) -> Image:
 
 
 def contents(tree: Path) -> dict[str, tuple[Any, ...]]:
-    """All that an export says of a tree. Files are told apart by which of their names comes first."""
+    """All facts of a tree that an export has. Hard links are known by the first of their names."""
     names: dict[int, str] = {}
     found: dict[str, tuple[Any, ...]] = {}
     for path in sorted(tree.rglob("*")):

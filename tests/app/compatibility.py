@@ -2,7 +2,7 @@
 
 squawk knows what breaks running clients or locks a table for long. What no rule of its knows is refused as well, unless
 it is known to only add: so a statement that nobody thought of has to be explained. It knows nothing of the app, only of
-Alembic. docs/migrations.md says what it cannot see.
+Alembic. docs/how-to/write-migrations.md says what it cannot see.
 """
 
 import io

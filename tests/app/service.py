@@ -113,14 +113,14 @@ def migrating(state: Path, root: Path = ROOT, **env: str) -> Iterator[subprocess
             process.kill()
 
 
-async def load(urls: list[str], seconds: float, clients: int = 12) -> Counter[str]:
-    """Make links, follow them and read their counts, without a pause."""
+async def load(urls: list[str], seconds: float, clients: int = 12, least: int = 0) -> Counter[str]:
+    """Make links, follow them and read their counts, without a pause, until there are `least` answers, too."""
     count: Counter[str] = Counter()
     end = time.monotonic() + seconds
 
     async def client(url: str) -> None:
         async with httpx.AsyncClient(base_url=url, timeout=30) as http:
-            while time.monotonic() < end:
+            while time.monotonic() < end or count["answered"] < least:
                 made = await http.post("/links", json={"url": "https://example.org/"})
                 slug = made.json().get("slug")
                 answers = [made, await http.get(f"/{slug}"), await http.get(f"/links/{slug}")]

@@ -1,10 +1,15 @@
 """Failures of the app itself, provoked in an app of the tests' own with the same parts."""
 
 import asyncio
+import errno
 import json
 import logging
+import sqlite3
+from contextlib import closing
 
+import asyncpg  # type: ignore[import-untyped]
 import httpx
+import pytest
 from fastapi import FastAPI
 from sqlalchemy.exc import OperationalError
 
@@ -24,6 +29,20 @@ def mistake() -> None:
 @app.get("/outage")
 def outage() -> None:
     raise OperationalError("SELECT secret", {}, OSError("gone"))
+
+
+@app.get("/full/{database}")
+def full(database: str) -> None:
+    if database == "sqlite":
+        with closing(sqlite3.connect(":memory:")) as connection:
+            connection.execute("PRAGMA max_page_count = 1")
+            try:
+                connection.execute("CREATE TABLE secret (id)")
+            except sqlite3.Error as error:
+                raise OperationalError("INSERT secret", {}, error) from error
+    if database == "postgres":
+        raise OperationalError("INSERT secret", {}, asyncpg.exceptions.DiskFullError("could not extend file"))
+    raise OSError(errno.ENOSPC, "No space left on device")
 
 
 def get(path: str) -> httpx.Response:
@@ -47,6 +66,13 @@ def test_an_outage_of_the_database_is_503() -> None:
     answer = get("/outage")
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
     assert "secret" not in answer.text
+
+
+@pytest.mark.parametrize("where", ["sqlite", "postgres", "files"])
+def test_a_full_disk_is_told_as_such(where: str) -> None:
+    answer = get(f"/full/{where}")
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "60")
+    assert "disk is full" in answer.json()["detail"]
 
 
 def test_a_log_record_is_one_json_line_with_the_request_id() -> None:

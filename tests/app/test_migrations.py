@@ -14,7 +14,7 @@ CHECKED_AFTER = "base"
 
 
 def ours() -> list[Script]:
-    scripts = ScriptDirectory.from_config(Config(toml_file=str(ROOT / "pyproject.toml")))
+    scripts = ScriptDirectory.from_config(Config(toml_file=str(ROOT / "app/pyproject.toml")))
     return list(scripts.iterate_revisions("heads", CHECKED_AFTER))
 
 

@@ -122,6 +122,7 @@ def ask(service: Service) -> str:
 
 
 def within(seconds: float, done: Callable[[], bool], logs: Path) -> None:
+    """Wait for it. On a machine with nothing else to do it takes a tenth of the time that the tests give it."""
     limit = time.monotonic() + seconds
     while not done():
         if time.monotonic() > limit:
@@ -175,7 +176,7 @@ def test_a_picture_is_asked_for_made_and_fetched(state: Path, queue: Broker) -> 
 
         began = time.time()
         with processes(state, env, worker=WORKER) as fleet:
-            within(30, lambda: httpx.get(address).status_code == 200, state)
+            within(120, lambda: httpx.get(address).status_code == 200, state)
             picture = httpx.get(address)
             assert picture.headers["content-type"] == "image/png"
             expected = io.BytesIO()
@@ -188,7 +189,7 @@ def test_a_picture_is_asked_for_made_and_fetched(state: Path, queue: Broker) -> 
             for _ in range(2):  # the second time changes nothing
                 subprocess.run((*CELERY, "app.tasks", "call", "app.tasks.roll_up"), cwd=ROOT, env=own, check=True)
             days = [{"day": datetime.now(UTC).date().isoformat(), "links": 1, "clicks": 1}]
-            within(20, lambda: httpx.get(f"{service.url}/days").json() == days, state)
+            within(120, lambda: httpx.get(f"{service.url}/days").json() == days, state)
             assert (state / "celery-alive").stat().st_mtime > began
             assert fleet["worker"].stop() == 0, "it ends by itself when it is told to"
 
@@ -227,8 +228,8 @@ def test_a_worker_goes_on_when_the_broker_has_restarted(state: Path, queue: Brok
                 queue.kill()
                 queue.start()
             for slug in [ask(service) for _ in range(8)]:
-                within(30, lambda slug=slug: httpx.get(f"{service.url}/links/{slug}/qr.png").status_code == 200, state)  # type: ignore[misc]
-            within(30, lambda: not queue.client.hlen("unacked"), state)
+                within(120, lambda slug=slug: httpx.get(f"{service.url}/links/{slug}/qr.png").status_code == 200, state)  # type: ignore[misc]
+            within(120, lambda: not queue.client.hlen("unacked"), state)
         assert fleet["worker"].process.poll() is None
         assert "raised exception" not in (state / "worker.log").read_text()
 
@@ -239,11 +240,11 @@ def test_a_task_that_the_older_release_does_not_know_is_not_lost(state: Path, qu
     with running(state, BROKER_URL=queue.url) as service:
         with processes(state, env, old=OLD_WORKER):
             slugs = [ask(service) for _ in range(3)]
-            within(30, lambda: (state / "old.log").read_text().count("unregistered task") == 3, state)
+            within(120, lambda: (state / "old.log").read_text().count("unregistered task") == 3, state)
         assert queue.client.llen("celery") == 0, "the older release has taken them, and thrown them away"
         with processes(state, env, worker=WORKER, beat=BEAT):
             for slug in slugs:
-                within(40, lambda slug=slug: httpx.get(f"{service.url}/links/{slug}/qr.png").status_code == 200, state)  # type: ignore[misc]
+                within(120, lambda slug=slug: httpx.get(f"{service.url}/links/{slug}/qr.png").status_code == 200, state)  # type: ignore[misc]
 
 
 @pytest.mark.slow
@@ -301,13 +302,13 @@ def test_each_of_500_pictures_is_made_once_while_workers_and_the_broker_are_kill
             effects = "SELECT (SELECT count(*) FROM qr_codes), count(*), count(DISTINCT digest) FROM effects"
             return asyncio.run(execute(settings, effects))[0]
 
-        within(30, lambda: all(fleet[name].children() for name in ("one", "two")), state)
+        within(120, lambda: all(fleet[name].children() for name in ("one", "two")), state)
         thread = threading.Thread(target=havoc)
         thread.start()
         try:
             began = time.monotonic()
             asyncio.run(all_asked())
-            within(90, lambda: counts()[2] == PICTURES, state)
+            within(300, lambda: counts()[2] == PICTURES, state)
             took = time.monotonic() - began
         finally:
             over.set()

@@ -36,6 +36,14 @@ def test_connections_are_divided_among_the_workers() -> None:
         Settings(database_url=SecretStr(URL), database_connections=3, web_concurrency=4)
 
 
+def test_several_replicas_do_not_get_a_database_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REPLICAS", "6")
+    with pytest.raises(ValidationError, match=r"REPLICAS=6.* set DATABASE_URL=postgresql://.*, or REPLICAS=1"):
+        Settings.load()
+    monkeypatch.setenv("DATABASE_URL", URL)
+    assert Settings.load().replicas == 6
+
+
 def test_the_first_of_several_state_directories_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STATE_DIRECTORY", "/var/lib/app:/var/lib/other")
     assert Settings.load().state_directory == Path("/var/lib/app")

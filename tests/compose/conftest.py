@@ -14,8 +14,9 @@ from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
-PROJECT = "slipway-test"
+from tools.checkout import CHECKOUT, ROOT
+
+PROJECT = f"slipway-{CHECKOUT}-test"
 
 
 @dataclass

@@ -9,7 +9,8 @@ import jinja2
 import pytest
 import yaml
 
-from tests.compose.conftest import ROOT, Compose, within
+from tests.compose.conftest import PROJECT, Compose, within
+from tools.checkout import ROOT
 
 SERVICES = {"app", "beat", "nginx", "postgres", "valkey", "worker"}
 
@@ -120,7 +121,7 @@ def test_only_nginx_is_on_a_network_that_leads_out(project: Compose) -> None:
         networks = sorted(shown["NetworkSettings"]["Networks"])
         internal = json.loads(subprocess.check_output(["docker", "network", "inspect", *networks], text=True))
         out = {network["Name"] for network in internal if not network["Internal"]}
-        assert out == ({"slipway-test_edge"} if container["Service"] == "nginx" else set())
+        assert out == ({f"{PROJECT}_edge"} if container["Service"] == "nginx" else set())
 
 
 def test_no_password_is_in_the_environment_or_on_a_command_line(project: Compose, secrets: Path) -> None:
@@ -151,10 +152,11 @@ def test_the_generated_files_are_what_the_roles_defaults_give() -> None:
     variables: dict[str, Any] = {}
     for role in ("app", "nginx"):
         variables |= yaml.safe_load((ROOT / f"ansible/roles/{role}/defaults/main.yml").read_text())
-    variables |= {"__nginx_generation": "compose", "nginx_https_port": 443}
+    variables |= {"__nginx_generation": "compose", "app_probe_host": "localhost", "nginx_client_scheme": "http"}
     folder = ROOT / "ansible/roles/nginx/templates"
     environment = jinja2.Environment(trim_blocks=True, keep_trailing_newline=True)
-    for name in ("values.conf", "trusted-proxies.conf"):
+    environment.filters["bool"] = bool
+    for name in ("values.conf", "page-timeout.conf", "trusted-proxies.conf"):
         made = environment.from_string((folder / f"{name}.j2").read_text()).render(variables)
         assert settings(made) == settings((ROOT / "compose/nginx/generated" / name).read_text())
 

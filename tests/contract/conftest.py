@@ -1,23 +1,20 @@
-"""The images that are checked: the strangers of the Molecule scenario, and some that are made here."""
+"""The images under test: those of the Molecule scenario third_party_images, and some built here."""
 
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-import ansible.module_utils
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-STRANGERS = ROOT / "ansible/molecule/strangers"
-DOCKER = "/usr/bin/docker" if Path("/usr/bin/docker").exists() else "docker"
+from tools.checkout import ROOT, THIRD_PARTY_IMAGES
 
-# As Ansible does it when it puts a module together.
-ansible.module_utils.__path__.append(str(ROOT / "ansible/module_utils"))
+SCENARIO = ROOT / "ansible/molecule/third_party_images"
+DOCKER = "/usr/bin/docker" if Path("/usr/bin/docker").exists() else "docker"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Most of this folder builds and runs images."""
+    """Mark this folder's tests as slow: most build and run images."""
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.slow)
@@ -25,21 +22,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @dataclass
 class Checked:
-    """What the tool said: its exit status, each line's state, and all of its words."""
+    """The result of tools/contract: exit status, state of each line, and the whole output on one line."""
 
     status: int
     states: dict[str, str]
-    words: str
+    output: str
 
     @property
     def broken(self) -> list[str]:
-        """The lines that are not ok."""
+        """List the lines that are not ok."""
         return [line for line, state in self.states.items() if state == "not ok"]
 
 
 def check(image: str, *options: str, breach: str | None = None) -> Checked:
-    """Check an image with the tool, as a person would."""
-    settings = [f"--settings={STRANGERS}/breaches/{breach}.env"] if breach else []
+    """Run tools/contract on an image."""
+    settings = [f"--settings={SCENARIO}/breaches/{breach}.env"] if breach else []
     command = [sys.executable, str(ROOT / "tools/contract"), image, *settings, *options]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     states = {}
@@ -50,25 +47,33 @@ def check(image: str, *options: str, breach: str | None = None) -> Checked:
     return Checked(done.returncode, states, " ".join((done.stdout + done.stderr).split()))
 
 
-def build(tag: str, dockerfile: str) -> str:
-    """Build an image of a few lines that need no files."""
-    run("build", f"--tag=slipway-stranger:{tag}", "-", given=dockerfile)
-    return f"slipway-stranger:{tag}"
+def build(tag: str, dockerfile: str | None, folder: Path | None = None) -> str:
+    """Build an image from a Dockerfile that needs no files, or from a folder."""
+    run("build", f"--tag={THIRD_PARTY_IMAGES}:{tag}", str(folder) if folder else "-", stdin=dockerfile)
+    return f"{THIRD_PARTY_IMAGES}:{tag}"
 
 
-def run(*arguments: str, given: str | None = None) -> str:
-    done = subprocess.run([DOCKER, *arguments], input=given, capture_output=True, text=True, check=False)
+def run(*arguments: str, stdin: str | None = None) -> str:
+    done = subprocess.run([DOCKER, *arguments], input=stdin, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
 
 @pytest.fixture(scope="session")
-def strangers() -> str:
-    """Build the scenario's images; all but the first time nothing is to be done. Gives their repository."""
+def third_party_images() -> str:
+    """Build the scenario's images, from the second time on out of the cache. Returns the images' repository."""
     for base in ("debian:trixie-slim", "debian:bookworm-slim"):
         subprocess.run([ROOT / "tools/base-image", base], check=True, stdin=subprocess.DEVNULL)
-    subprocess.run([ROOT / "tools/image", "build", "--tag", "slipway-stranger:ours"], check=True, capture_output=True)
-    folder = STRANGERS / "images"
-    for tag in ("gunicorn", "uvicorn", "breach", "thread", "control"):
-        run("build", f"--tag=slipway-stranger:{tag}", f"--file={folder}/{tag}.Dockerfile", str(folder))
-    return "slipway-stranger"
+    subprocess.run(
+        [ROOT / "tools/image", "build", "--tag", f"{THIRD_PARTY_IMAGES}:ours"], check=True, capture_output=True
+    )
+    folder = SCENARIO / "images"
+    for tag in ("gunicorn", "uvicorn", "breach", "thread", "control", "port"):
+        run(
+            "build",
+            f"--tag={THIRD_PARTY_IMAGES}:{tag}",
+            f"--build-arg=IMAGES={THIRD_PARTY_IMAGES}",
+            f"--file={folder}/{tag}.Dockerfile",
+            str(folder),
+        )
+    return THIRD_PARTY_IMAGES

@@ -1,5 +1,6 @@
 """A fake host per test. Its folder has a short name, since a unix socket's path may have 107 characters."""
 
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -8,12 +9,14 @@ from typing import cast
 
 import pytest
 
-from slipway import causes, client, phases, traffic, watch
-from slipway.config import Config
-from slipway.releases import Releases
+from slipway.engine import cli, client, oneoff, phases, room, traffic, watch, ways
+from slipway.engine.releases import Releases
+from slipway.model.site import Site
 from tests.engine.fakes import FakeFront, FakeHost, FakeSystemd
 
-CONFIG = Config(
+USER = os.geteuid()
+"""Who is `deploy` and `sealer` here."""
+SITE = Site(
     ready_path="/readyz",
     version_path="/version",
     probe_host="localhost",
@@ -32,15 +35,17 @@ CONFIG = Config(
 def fast(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wait for what happens, not for the clock."""
     monkeypatch.setattr(traffic, "DRAIN_SECONDS", 0.0)
-    monkeypatch.setattr(traffic, "LOOK_SECONDS", 0.001)
-    monkeypatch.setattr(watch, "LOOK_SECONDS", 0.001)
-    monkeypatch.setattr(causes, "QUIET_SECONDS", 0.0)
+    monkeypatch.setattr(traffic, "POLL_SECONDS", 0.001)
+    monkeypatch.setattr(watch, "POLL_SECONDS", 0.001)
+    monkeypatch.setattr(oneoff, "POLL_SECONDS", 0.005)
     monkeypatch.setattr(phases, "POLL_SECONDS", 0.005)
     monkeypatch.setattr(client, "POLL_SECONDS", 0.005)
     monkeypatch.setattr(phases, "FRONT_TIMEOUT", 0.05)
+    monkeypatch.setattr(room, "KEPT_BYTES", 4096)
     monkeypatch.setattr("os.fsync", lambda _file: None)
-    for module in (traffic, phases):
-        monkeypatch.setattr(module, "waiting", lambda _path: 0)
+    monkeypatch.setattr(cli, "_number", lambda _name: USER)
+    for module in (ways, phases):
+        monkeypatch.setattr(module, "queue_length", lambda _path: 0)
 
 
 @pytest.fixture
@@ -55,6 +60,7 @@ def folder() -> Iterator[Path]:
 def host(folder: Path) -> Iterator[FakeHost]:
     releases = Releases(root=folder / "srv", sockets=folder / "run")
     releases.folder.mkdir(parents=True)
+    releases.sealed.mkdir()
     releases.sockets.mkdir()
     units = folder / "units"
     units.mkdir()
@@ -63,14 +69,18 @@ def host(folder: Path) -> Iterator[FakeHost]:
     (folder / "access.log").touch()
     systemd = FakeSystemd(releases)
     yield FakeHost(
-        CONFIG,
+        SITE,
         releases,
         systemd=systemd,
         front=FakeFront(releases),
         units=units,
         secrets_hash=folder / "secrets.hash",
         access_log=folder / "access.log",
+        runtime_units=systemd.runtime_units,
+        owner=folder / "site.json",
         drift_report=folder / "drift.json",
+        backups=folder / "backups",
+        disks=(),
         name="test-host",
     )
     systemd.close()

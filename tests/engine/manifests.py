@@ -3,7 +3,8 @@
 import json
 from typing import Any
 
-from slipway.ship import Manifest, architecture
+from slipway.engine.ship import architecture
+from slipway.model.manifest import Manifest
 
 IMAGE = "sha256:" + "1" * 64
 
@@ -21,11 +22,9 @@ def values(**changed: Any) -> dict[str, Any]:
         "procfile": {},
         "settings": {},
         "secrets_as_environment": [],
-        "preload": True,
         "bytes": 1000,
         "inodes": 10,
         "by": "alice@laptop",
-        "force": False,
     } | changed
 
 

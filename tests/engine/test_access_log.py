@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from slipway.access_log import Follower, Try, first_try
+from slipway.engine.access_log import Attempt, Follower, first_attempt
 
 CANARY, LIVE = "unix:/srv/app/canary.sock", "unix:/srv/app/live.sock"
 
@@ -17,46 +17,46 @@ def line(addresses: str, statuses: str, seconds: str = "0.010", *, time: float =
 
 
 def test_a_request_is_one_try_of_the_slice_that_answered() -> None:
-    assert first_try(line(LIVE, "200")) == Try("live", 99.5, 200, 0.01, "GET /a (request 1f)")
+    assert first_attempt(line(LIVE, "200")) == Attempt("live", 99.5, 200, 0.01, "GET /a (request 1f)")
 
 
 def test_a_failure_that_the_other_slice_saved_counts_against_the_one_that_failed() -> None:
-    only = first_try(line(f"{CANARY}, {LIVE}", "502, 200", "-, 0.020"))
+    only = first_attempt(line(f"{CANARY}, {LIVE}", "502, 200", "-, 0.020"))
     assert only is not None
-    assert (only.slice, only.status, only.bad, only.seconds) == ("canary", 502, True, None)
+    assert (only.slice, only.status, only.failed, only.seconds) == ("canary", 502, True, None)
 
 
 def test_a_second_try_is_no_random_share_and_does_not_count() -> None:
-    """A request that kills whoever answers it comes to both: to the smaller slice nine times too often."""
-    only = first_try(line(f"{LIVE}, {CANARY}, {LIVE}", "502, 502, 502", "-, -, -"))
+    """A request that kills the app that answers it comes to both slices: to the smaller one nine times too often."""
+    only = first_attempt(line(f"{LIVE}, {CANARY}, {LIVE}", "502, 502, 502", "-, -, -"))
     assert only is not None
     assert only.slice == "live"
 
 
 def test_a_redirect_inside_of_nginx_separates_tries_as_well() -> None:
-    only = first_try(line(f"{CANARY} : {LIVE}", "200 : 200", "0.1 : 0.2"))
+    only = first_attempt(line(f"{CANARY} : {LIVE}", "200 : 200", "0.1 : 0.2"))
     assert only is not None
     assert only.slice == "canary"
 
 
 def test_a_client_that_left_is_nobodys_failure_but_waited() -> None:
     gone = json.loads(line(CANARY, "-", "-", took=0.7)) | {"status": 499}
-    only = first_try(json.dumps(gone))
+    only = first_attempt(json.dumps(gone))
     assert only is not None
-    assert (only.status, only.bad, only.seconds) == (499, False, 0.7)
+    assert (only.status, only.failed, only.seconds) == (499, False, 0.7)
 
 
 def test_no_answer_is_bad() -> None:
-    only = first_try(line(CANARY, "-", "-"))
+    only = first_attempt(line(CANARY, "-", "-"))
     assert only is not None
-    assert only.bad
+    assert only.failed
 
 
 @pytest.mark.parametrize("status", ["200", "307", "404", "422"])
 def test_what_the_client_did_wrong_is_not_the_apps_fault(status: str) -> None:
-    only = first_try(line(LIVE, status))
+    only = first_attempt(line(LIVE, status))
     assert only is not None
-    assert not only.bad
+    assert not only.failed
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_what_the_client_did_wrong_is_not_the_apps_fault(status: str) -> None:
     ["", "no JSON", "[]", "{}", line("", ""), line("-", "-"), line("127.0.0.1:80", "200"), line(LIVE, "200")[:-9]],
 )
 def test_lines_that_are_not_about_the_app_are_left_out(text: str) -> None:
-    assert first_try(text) is None
+    assert first_attempt(text) is None
 
 
 def statuses(follower: Follower) -> list[int | None]:

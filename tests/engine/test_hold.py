@@ -1,4 +1,4 @@
-"""Several hosts: a release that is held goes back by itself unless it is confirmed, and can be taken back at any time."""
+"""Several hosts: a held release is aborted unless it is confirmed in time, and can be aborted at any time."""
 
 import threading
 import time
@@ -7,8 +7,11 @@ from contextlib import contextmanager
 
 import pytest
 
-from slipway import client, decision, deploy
-from slipway.errors import Interrupted, SlipwayError
+from slipway.engine import client, decision, deploy
+from slipway.engine.errors import Interrupted
+from slipway.model.errors import SlipwayError
+from slipway.model.record import Request
+from slipway.model.states import Kind
 from tests.engine.fakes import FakeHost
 from tests.engine.names import A, B
 
@@ -33,7 +36,7 @@ def meanwhile(do: Callable[[], None]) -> Iterator[None]:
 def when_held(host: FakeHost, then: Callable[[], None]) -> Callable[[], None]:
     def wait() -> None:
         deadline = time.monotonic() + 5
-        while host.releases.record(B).request["state"] != "held" and time.monotonic() < deadline:
+        while host.releases.record(B).activation != "held" and time.monotonic() < deadline:
             time.sleep(0.005)
         then()
 
@@ -56,9 +59,9 @@ def test_it_stays_once_it_is_confirmed(held: FakeHost) -> None:
     client.confirm(held, B)  # a controller that asks twice
 
 
-def test_nobody_confirms(held: FakeHost) -> None:
+def test_without_a_confirmation_it_is_aborted(held: FakeHost) -> None:
     held.change(B, request={"kind": "deploy", "hold": 0.05, "state": "requested"})
-    with pytest.raises(Interrupted, match=r"nobody confirmed it within 0.05 s"):
+    with pytest.raises(Interrupted, match=r"no confirmation within 0.05 s"):
         deploy.activate(held, B)
     assert held.releases.current() == held.releases.slice("live") == A
     assert held.systemd.running() == {A}
@@ -66,7 +69,7 @@ def test_nobody_confirms(held: FakeHost) -> None:
 
 def test_what_was_confirmed_of_an_earlier_try_does_not_count(held: FakeHost) -> None:
     decision.confirm(held, B)
-    client.request(held, B, "deploy", "alice", hold=0.05)
+    client.request(held, B, Request(Kind.DEPLOY, "alice", hold=0.05))
     with pytest.raises(Interrupted):
         deploy.activate(held, B)
 
@@ -99,14 +102,16 @@ def test_an_abort_of_one_that_is_live_already_goes_back(held: FakeHost, monkeypa
     held.systemd.before_call = engine
     # Its handler belongs to the main thread, and here the engine is in another one.
     monkeypatch.setattr("signal.signal", lambda *_given: None)
-    assert client.abort(held, B, "alice", "web-2 failed") == f"went back to {A}"
+    assert client.abort(held, B, "alice", "web-2 failed") == f"rolled back to {A}"
     engines[0].join()
     assert held.releases.current() == A
-    assert held.releases.record(A).request["kind"] == "rollback"
+    request = held.releases.record(A).request
+    assert request
+    assert request.kind == "rollback"
 
 
 def test_an_abort_of_what_never_came_does_nothing(held: FakeHost) -> None:
-    assert "nothing to take back" in client.abort(held, B, "alice", "web-2 failed")
+    assert "nothing to abort" in client.abort(held, B, "alice", "web-2 failed")
     assert held.releases.current() == A
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from slipway import identity
+from slipway.engine import identity
 from tests.engine.fakes import FakeHost
 
 

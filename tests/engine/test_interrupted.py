@@ -1,4 +1,4 @@
-"""An engine that is asked to stop (SIGTERM) takes back what it began, in whatever phase it is."""
+"""An engine that gets SIGTERM undoes its phases, whichever it is in."""
 
 import os
 import signal
@@ -7,8 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from slipway import deploy, phases
-from slipway.errors import Interrupted, PhaseError
+from slipway.engine import deploy, phases
+from slipway.engine.activation import Activation
+from slipway.engine.errors import Interrupted, PhaseError
 from tests.engine.fakes import Behaviour, FakeHost
 from tests.engine.names import A, B
 
@@ -18,7 +19,7 @@ def terminate() -> None:
 
 
 def with_signal(phase: deploy.Phase, when: str) -> deploy.Phase:
-    def do(run: phases.Activation) -> None:
+    def do(run: Activation) -> None:
         if when == "before":
             terminate()
         phase.do(run)
@@ -36,7 +37,7 @@ def handler() -> Iterator[None]:
 
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("name", [phase.name for phase in deploy.UNDOABLE])
-def test_it_is_taken_back_from_every_phase(
+def test_an_engine_that_is_stopped_undoes_every_phase(
     host: FakeHost, monkeypatch: pytest.MonkeyPatch, name: str, when: str
 ) -> None:
     deploy.activate(host, host.ship(A))
@@ -50,7 +51,7 @@ def test_it_is_taken_back_from_every_phase(
     assert host.releases.current() == host.releases.slice("live") == host.releases.slice("canary") == A
     assert host.systemd.running() == {A}
     record = host.releases.record(B)
-    assert record.cause == f"{name}: the engine was asked to stop"
+    assert record.cause == f"{name}: the engine was stopped"
     assert (record.state, record.healthy, record.previous, record.live_at) == ("failed", False, None, None)
     host.takes_every_phase(B)
     deploy.activate(host, B)
@@ -65,15 +66,13 @@ def test_once_live_it_stays_live(host: FakeHost, monkeypatch: pytest.MonkeyPatch
     deploy.activate(host, host.ship(B))
     assert host.releases.current() == B
     assert host.systemd.running() == {B}
-    assert host.releases.record(B).warnings == [f"{name}: the engine was asked to stop"]
+    assert host.releases.record(B).warnings == [f"{name}: the engine was stopped"]
 
 
-def test_a_second_request_to_stop_does_not_interrupt_the_taking_back(
-    host: FakeHost, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_second_sigterm_does_not_interrupt_the_undo(host: FakeHost, monkeypatch: pytest.MonkeyPatch) -> None:
     deploy.activate(host, host.ship(A))
 
-    def stubborn(run: phases.Activation) -> None:
+    def stubborn(run: Activation) -> None:
         terminate()
         phases.point_back(run)
 
@@ -86,9 +85,7 @@ def test_a_second_request_to_stop_does_not_interrupt_the_taking_back(
     assert host.systemd.running() == {A}
 
 
-def test_a_rollback_that_was_interrupted_can_be_asked_for_again(
-    host: FakeHost, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_rollback_that_was_interrupted_can_be_repeated(host: FakeHost, monkeypatch: pytest.MonkeyPatch) -> None:
     for release in (A, B):
         deploy.activate(host, host.ship(release))
     with monkeypatch.context() as patch:

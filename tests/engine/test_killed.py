@@ -14,10 +14,11 @@ from typing import Any
 
 import pytest
 
-from slipway import audit, deploy, lock, phases
-from slipway.recover import recover
-from slipway.releases import Releases
-from slipway.systemd import Systemd
+from slipway.engine import audit, deploy, lock
+from slipway.engine.activation import Activation
+from slipway.engine.errors import SystemdError
+from slipway.engine.recover import recover
+from slipway.engine.systemd import Systemd
 from tests.engine.fakes import FakeHost
 from tests.engine.names import A, B, C
 
@@ -39,13 +40,31 @@ class RemoteSystemd(Systemd):
 
         def call(*given: Any, **more: Any) -> Any:
             self._connection.send((name, given, more))
-            return self._connection.recv()
+            result = self._connection.recv()
+            if isinstance(result, SystemdError):
+                raise result
+            return result
 
         return call
 
 
 def kill_myself() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+class KilledAtTheCanary:
+    """In the child: dies when it is to point the canary's slice."""
+
+    def __init__(self, systemd: Systemd) -> None:
+        self.systemd = systemd
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.systemd, name)
+
+    def start(self, *units: str, **options: Any) -> None:
+        if units[0].startswith("point-canary@"):
+            kill_myself()
+        self.systemd.start(*units, **options)
 
 
 def run_until_killed(host: FakeHost, release: str, arrange: Callable[[], None]) -> None:
@@ -58,7 +77,11 @@ def run_until_killed(host: FakeHost, release: str, arrange: Callable[[], None]) 
                 name, given, more = ours.recv()
             except EOFError:
                 return
-            ours.send(getattr(host.systemd, name)(*given, **more))
+            try:
+                result = getattr(host.systemd, name)(*given, **more)
+            except SystemdError as error:
+                result = error
+            ours.send(result)
 
     child = os.fork()
     if child == 0:
@@ -80,7 +103,7 @@ def run_until_killed(host: FakeHost, release: str, arrange: Callable[[], None]) 
 
 def die_in(name: str, when: str) -> Callable[[], None]:
     def with_death(phase: deploy.Phase) -> deploy.Phase:
-        def do(run: phases.Activation) -> None:
+        def do(run: Activation) -> None:
             if when == "after":
                 phase.do(run)
             kill_myself()
@@ -107,13 +130,13 @@ def killed(request: pytest.FixtureRequest, host: FakeHost) -> str:
 
 
 def test_it_serves_before_anything_mends_it_and_recover_ends_on_what_is_live(host: FakeHost, killed: str) -> None:
-    assert host.front.ask("", "/readyz", "").good
+    assert host.front.get("", "/readyz", "").good
     assert lock.holder(host.lock_file) is None
     recover(host)
     assert host.releases.slice("live") == host.releases.slice("canary") == host.releases.current() == killed
     assert host.systemd.running() == {killed}
     assert host.systemd.loaded("migrate@*") == []
-    assert host.front.ask("", "/readyz", "").good
+    assert host.front.get("", "/readyz", "").good
     assert [record.phase for record in host.releases.all()] == [None, None]
     states = {record.release: (record.state, record.healthy) for record in host.releases.all()}
     if killed == A:
@@ -122,8 +145,8 @@ def test_it_serves_before_anything_mends_it_and_recover_ends_on_what_is_live(hos
     else:
         assert states == {A: ("retired", True), B: ("live", True)}
         assert host.releases.rollback_target() == A
-    told = audit.last(host)[-1]
-    assert (told["release"], told["ended"], told["live"]) == (B, "killed" if killed == A else "done", killed)
+    entry = audit.last(host)[-1]
+    assert (entry["release"], entry["ended"], entry["live"]) == (B, "killed" if killed == A else "done", killed)
     assert recover(host) == [], "a second time there is nothing to mend"
 
 
@@ -139,7 +162,7 @@ def test_the_same_release_can_be_tried_again(host: FakeHost) -> None:
     host.takes_every_phase(B)
     record = deploy.activate(host, B)
     assert host.releases.current() == host.releases.slice("live") == B
-    assert record.request["state"] == "done"
+    assert record.activation == "done"
     assert host.systemd.running() == {B}
     assert host.releases.rollback_target() == A
 
@@ -149,13 +172,7 @@ def test_a_kill_between_the_two_slices_is_mended(host: FakeHost) -> None:
     host.ship(B)
 
     def arrange() -> None:
-        def half(releases: Releases, name: str, release: str) -> None:
-            if name == "canary":
-                kill_myself()
-            set_slice(releases, name, release)
-
-        set_slice = Releases.set_slice
-        setattr(Releases, "set_slice", half)  # noqa: B010
+        host.systemd = KilledAtTheCanary(host.systemd)  # type: ignore[assignment]
 
     run_until_killed(host, B, arrange)
     assert {host.releases.slice("live"), host.releases.slice("canary")} == {A, B}
@@ -180,7 +197,7 @@ def test_the_first_release_ever_killed_leaves_nothing_running(host: FakeHost) ->
     assert host.releases.slice("live") is host.releases.slice("canary") is None
 
 
-def test_a_rollback_that_was_killed_can_be_asked_for_again(host: FakeHost) -> None:
+def test_a_rollback_that_was_killed_can_be_repeated(host: FakeHost) -> None:
     for release in (A, B):
         deploy.activate(host, host.ship(release))
     host.change(A, request={"kind": "rollback", "state": "requested"})

@@ -1,4 +1,4 @@
-"""The links that say which release serves."""
+"""The links to the release that serves."""
 
 import threading
 import time
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from slipway.releases import Releases
+from slipway.engine.releases import Releases
 from tests.engine.fakes import FakeHost
 from tests.engine.names import A, B
 
@@ -47,31 +47,31 @@ def test_a_reader_never_sees_a_link_missing_while_it_is_swapped(releases: Releas
 
 def test_what_a_killed_swap_left_behind_is_replaced(releases: Releases) -> None:
     (releases.root / ".current.new").symlink_to("somewhere")
-    (releases.root / ".live.sock.new").write_text("a file")
+    (releases.sealed / ".live.link").write_text("a file")
     releases.set_current(A)
     releases.set_slice("live", A)
     assert (releases.current(), releases.slice("live")) == (A, A)
-    assert sorted(path.name for path in releases.root.iterdir()) == ["current", "live.sock", "releases"]
+    assert sorted(path.name for path in releases.root.iterdir()) == ["current", "live.sock", "releases", "sealed"]
 
 
 def test_current_is_relative_and_slices_are_absolute(releases: Releases) -> None:
     releases.set_current(A)
     releases.set_slice("canary", A)
-    assert (releases.root / "current").readlink() == Path("releases") / A
+    assert (releases.root / "current").readlink() == Path("sealed") / A
     assert (releases.root / "canary.sock").readlink() == releases.socket(A)
 
 
 def test_nothing_is_live_without_links(releases: Releases) -> None:
     assert releases.current() is releases.slice("live") is releases.slice("canary") is None
     releases.set_current(None)
-    releases.clear_slice("live")
+    releases.set_slice("live", None)
 
 
 def test_a_link_can_be_taken_away(releases: Releases) -> None:
     releases.set_current(A)
     releases.set_slice("live", A)
     releases.set_current(None)
-    releases.clear_slice("live")
+    releases.set_slice("live", None)
     assert releases.current() is releases.slice("live") is None
 
 

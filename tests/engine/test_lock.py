@@ -10,19 +10,20 @@ from pathlib import Path
 
 import pytest
 
-from slipway import deploy, lock
-from slipway.errors import LockedError
+from slipway.engine import deploy, lock
+from slipway.engine.errors import LockedError
+from slipway.engine.lock import Holder, Purpose
 from tests.engine.fakes import FakeHost
 from tests.engine.names import A, B
 
-WHO = {"release": A, "by": "alice@laptop", "since": "2026-11-22T10:00:00+00:00"}
+WHO = Holder(release=A, by="alice@laptop", since="2026-11-22T10:00:00+00:00")
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
 
 
 @pytest.fixture
 def file(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(lock, "PATIENCE_SECONDS", 0.1)
+    monkeypatch.setattr(lock, "MIN_TIMEOUT_SECONDS", 0.1)
     return folder / "lock"
 
 
@@ -43,11 +44,11 @@ def hold_in_child(file: Path) -> int:
     return child
 
 
-def test_the_second_is_refused_and_told_who_holds_it_and_since_when(file: Path) -> None:
-    with lock.held(file, WHO), pytest.raises(LockedError) as raised, lock.held(file, {}):
+def test_the_second_engine_is_refused_with_the_holder_and_the_time(file: Path) -> None:
+    with lock.held(file, WHO), pytest.raises(LockedError) as raised, lock.held(file, Holder()):
         pass
-    for told in WHO.values():
-        assert told in str(raised.value)
+    for part in (A, "alice@laptop", "2026-11-22T10:00:00+00:00"):
+        assert part in str(raised.value)
 
 
 def test_it_is_free_before_and_after(file: Path) -> None:
@@ -71,8 +72,8 @@ def test_it_dies_with_its_holder(file: Path) -> None:
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
     assert lock.holder(file) is None
-    with lock.held(file, {"release": B}):
-        assert lock.holder(file) == {"release": B}
+    with lock.held(file, Holder(release=B)):
+        assert lock.holder(file) == Holder(release=B)
 
 
 def test_a_program_that_the_holder_started_does_not_inherit_it(file: Path) -> None:
@@ -86,11 +87,11 @@ def test_a_program_that_the_holder_started_does_not_inherit_it(file: Path) -> No
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "null"])
-def test_a_holder_that_has_not_said_who_it_is_yet_still_holds_it(file: Path, text: str) -> None:
+def test_a_holder_that_has_not_written_its_name_yet_still_holds_the_lock(file: Path, text: str) -> None:
     with lock.held(file, WHO):
         file.write_text(text)
-        assert lock.holder(file) == {}
-        with pytest.raises(LockedError, match="a release by somebody"), lock.held(file, {}):
+        assert lock.holder(file) == Holder()
+        with pytest.raises(LockedError, match="a release by somebody"), lock.held(file, Holder()):
             pass
 
 
@@ -106,7 +107,7 @@ def test_a_look_at_it_does_not_refuse_an_engine(file: Path) -> None:
 
 
 def test_two_engines_at_once_activate_one_release(host: FakeHost, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lock, "PATIENCE_SECONDS", 0.1)
+    monkeypatch.setattr(lock, "MIN_TIMEOUT_SECONDS", 0.1)
     deploy.activate(host, host.ship(A))
     host.ship(B)
     child = hold_in_child(host.lock_file)
@@ -122,3 +123,16 @@ def test_two_engines_at_once_activate_one_release(host: FakeHost, monkeypatch: p
     assert host.releases.record(B).state == "shipped"
     deploy.activate(host, B)
     assert host.releases.current() == B
+
+
+@pytest.mark.parametrize(
+    ("holder", "shown"),
+    [
+        (Holder(), "a release by somebody since just now"),
+        (Holder(release=A, by="bob", origin="192.0.2.7", since="10:00"), f"{A} by bob from 192.0.2.7 since 10:00"),
+        (Holder(Purpose.RECOVER, by="deploy", since="10:00"), "a recovery by deploy since 10:00"),
+        (Holder(Purpose.PRUNE, by="bob", since="10:00"), "a pruning by bob since 10:00"),
+    ],
+)
+def test_a_holder_is_named(holder: Holder, shown: str) -> None:
+    assert str(holder) == shown

@@ -2,13 +2,13 @@
 
 import pytest
 
-from slipway.errors import UsageError
-from slipway.releases import check_name
+from slipway.model.errors import UsageError
+from slipway.model.names import check_release
 from tests.engine.names import A
 
 
 def test_a_utc_time_and_a_short_commit_are_a_name() -> None:
-    assert check_name(A) == A
+    assert check_release(A) == A
 
 
 @pytest.mark.parametrize(
@@ -33,4 +33,4 @@ def test_a_utc_time_and_a_short_commit_are_a_name() -> None:
 )
 def test_anything_else_is_refused_and_the_form_is_shown(name: str) -> None:
     with pytest.raises(UsageError, match="20261122T105851-3f2a9c1"):
-        check_name(name)
+        check_release(name)

@@ -6,9 +6,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from slipway import deploy, oneoff
-from slipway.errors import SlipwayError, UsageError
-from slipway.systemd import Entry
+from slipway.engine import deploy, oneoff
+from slipway.engine.systemd import Entry
+from slipway.model.errors import SlipwayError, UsageError
 from tests.engine.fakes import FakeHost
 from tests.engine.names import A
 
@@ -21,16 +21,41 @@ def live(host: FakeHost) -> FakeHost:
     return host
 
 
-def test_it_prints_what_the_command_said_and_returns_its_status(live: FakeHost, capsys: Said) -> None:
+def test_it_prints_the_output_of_the_command_and_returns_its_status(live: FakeHost, capsys: Said) -> None:
     live.systemd.one_off = [
         Entry("Started run@", by_unit=False),
         Entry("hello", by_unit=True),
         Entry("Main process exited, status=3", by_unit=False, exit_status=3),
+        Entry("Failed", by_unit=False, end=True),
     ]
     capsys.readouterr()
     assert oneoff.run(live, ["true"], by="alice", timeout=5) == 3
     assert capsys.readouterr().out == "hello\n"
     assert f"start run@{A}.service" in live.systemd.calls
+
+
+def test_what_the_journal_has_only_once_it_is_synced_is_printed_as_well(live: FakeHost, capsys: Said) -> None:
+    live.systemd.one_off = [Entry("one", by_unit=True)]
+    exited, ended = Entry("", by_unit=False, exit_status=3), Entry("", by_unit=False, end=True)
+    live.systemd.unsynced = [Entry("two", by_unit=True), exited, ended]
+    capsys.readouterr()
+    assert oneoff.run(live, ["true"], by="alice", timeout=5) == 3
+    assert capsys.readouterr() == ("one\ntwo\n", "")
+
+
+def test_that_lines_may_be_missing_is_said(live: FakeHost, capsys: Said) -> None:
+    live.systemd.journald_hangs = True
+    live.systemd.one_off = [Entry("one", by_unit=True), Entry("", by_unit=False, end=True)]
+    capsys.readouterr()
+    assert oneoff.run(live, ["true"], by="alice", timeout=5) == 0
+    out, error = capsys.readouterr()
+    assert (out, f"journalctl --namespace=+app --unit=run@{A}.service` has them" in error) == ("one\n", True), error
+
+
+def test_an_end_that_the_journal_does_not_have_is_no_success(live: FakeHost) -> None:
+    live.systemd.one_off = [Entry("one", by_unit=True)]
+    with pytest.raises(SlipwayError, match="the journal does not say how yet"):
+        oneoff.run(live, ["false"], by="alice", timeout=5)
 
 
 def test_the_script_has_the_releases_environment_and_the_command_word_by_word(live: FakeHost) -> None:
@@ -64,7 +89,7 @@ def test_one_that_takes_too_long_is_stopped(live: FakeHost) -> None:
 
 def test_a_second_one_is_refused_and_nothing_is_started(live: FakeHost) -> None:
     live.systemd.states[f"run@{A}.service"] = "active"
-    with pytest.raises(SlipwayError, match="another one-off runs"):
+    with pytest.raises(SlipwayError, match="another one-off command runs"):
         oneoff.run(live, ["true"], by="alice", timeout=5)
     assert f"start run@{A}.service" not in live.systemd.calls
     assert not (live.releases.path(A) / ".slipway/run").exists()

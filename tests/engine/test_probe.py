@@ -13,13 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from slipway.probe import Answer, Front, ask_socket, waiting
+from slipway.engine.probe import Answer, Front, get_from_socket, open_connections, queue_length
 from tests.engine.fakes import FakeHost
 from tests.engine.names import A
 
 
 def serve_once(path: Path, answer: bytes, pause: float = 0, parts: int = 1) -> threading.Thread:
-    """A server that says the same bytes `parts` times to its first caller."""
+    """A server that sends the same bytes `parts` times to its first caller."""
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(str(path))
     listener.listen()
@@ -60,24 +60,26 @@ def test_a_field_of_a_body_that_has_none_is_none(body: str, value: str | None) -
     assert Answer(200, body).field("release") == value
 
 
-def test_a_socket_is_asked(host: FakeHost) -> None:
+def test_a_request_goes_to_the_socket(host: FakeHost) -> None:
     host.systemd.start(f"app@{A}.service")
-    answer = ask_socket(host.releases.socket(A), "/version", "localhost")
+    answer = get_from_socket(host.releases.socket(A), "/version", "localhost")
     assert (answer.good, answer.field("release")) == (True, A)
 
 
-def test_why_nothing_came_back_is_told(folder: Path) -> None:
-    assert str(ask_socket(folder / "none", "/", "localhost")).startswith("FileNotFoundError")
+def test_an_answer_that_never_came_has_its_reason(folder: Path) -> None:
+    assert str(get_from_socket(folder / "none", "/", "localhost")).startswith("FileNotFoundError")
     closed = socket.socket(socket.AF_UNIX)
     closed.bind(str(folder / "closed"))
     closed.close()
-    assert str(ask_socket(folder / "closed", "/", "localhost")).startswith("ConnectionRefusedError")
+    assert str(get_from_socket(folder / "closed", "/", "localhost")).startswith("ConnectionRefusedError")
 
 
-@pytest.mark.parametrize("said", [b"", b"SSH-2.0-OpenSSH\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nshort"])
-def test_what_is_no_http_is_no_good_answer(folder: Path, said: bytes) -> None:
-    server = serve_once(folder / "s", said)
-    answer = ask_socket(folder / "s", "/", "localhost", timeout=1)
+@pytest.mark.parametrize(
+    "response", [b"", b"SSH-2.0-OpenSSH\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nshort"]
+)
+def test_what_is_no_http_is_no_good_answer(folder: Path, response: bytes) -> None:
+    server = serve_once(folder / "s", response)
+    answer = get_from_socket(folder / "s", "/", "localhost", timeout=1)
     server.join()
     assert answer.error or answer.body == "short"
 
@@ -87,23 +89,23 @@ def test_silence_ends_after_the_timeout(folder: Path) -> None:
         listener.bind(str(folder / "s"))
         listener.listen()
         began = time.monotonic()
-        assert str(ask_socket(folder / "s", "/", "localhost", timeout=0.1)) == "no answer within 0.1 s"
-    assert time.monotonic() - began < 1
+        assert str(get_from_socket(folder / "s", "/", "localhost", timeout=0.1)) == "no answer within 0.1 s"
+    assert time.monotonic() - began < 5
 
 
 def test_a_stream_that_never_ends_is_no_answer(folder: Path) -> None:
     chunk = b"HTTP/1.1 200 OK\r\n\r\n"
-    server = serve_once(folder / "s", chunk, pause=0.02, parts=100)
+    server = serve_once(folder / "s", chunk, pause=0.02, parts=500)
     began = time.monotonic()
-    answer = ask_socket(folder / "s", "/events", "localhost", timeout=0.1)
+    answer = get_from_socket(folder / "s", "/events", "localhost", timeout=0.1)
     assert str(answer) == "no answer within 0.1 s"
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 5
     server.join()
 
 
 def test_a_large_body_is_cut(folder: Path) -> None:
     server = serve_once(folder / "s", b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 200000)
-    answer = ask_socket(folder / "s", "/", "localhost")
+    answer = get_from_socket(folder / "s", "/", "localhost")
     server.join()
     assert answer.good
     assert 0 < len(answer.body) < 200000
@@ -128,18 +130,18 @@ def nginx() -> Iterator[str]:
     server.server_close()
 
 
-def test_the_front_is_asked_by_the_sites_name(nginx: str) -> None:
-    assert Front().ask(nginx, "/readyz", "app.example").status == 200
-    assert Front().ask(nginx, "/readyz", "other.example").status == 421
+def test_a_request_through_nginx_has_the_sites_name(nginx: str) -> None:
+    assert Front().get(nginx, "/readyz", "app.example").status == 200
+    assert Front().get(nginx, "/readyz", "other.example").status == 421
 
 
-def test_a_front_that_is_down_is_told() -> None:
-    assert "ConnectionRefusedError" in str(Front().ask("http://127.0.0.1:1", "/", "app.example"))
-    assert "ConnectionRefusedError" in str(Front().ask("https://127.0.0.1:1", "/", "app.example"))
+def test_nginx_that_is_down_is_an_error() -> None:
+    assert "ConnectionRefusedError" in str(Front().get("http://127.0.0.1:1", "/", "app.example"))
+    assert "ConnectionRefusedError" in str(Front().get("https://127.0.0.1:1", "/", "app.example"))
 
 
 @pytest.mark.skipif(not shutil.which("openssl"), reason="openssl is not installed")
-def test_the_front_is_asked_over_tls_by_the_sites_name_whatever_its_certificate_says(folder: Path) -> None:
+def test_a_request_over_tls_has_the_sites_name_whatever_the_certificate(folder: Path) -> None:
     key, certificate = folder / "key", folder / "certificate"
     make = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "1"]
     subprocess.run(
@@ -159,24 +161,26 @@ def test_the_front_is_asked_over_tls_by_the_sites_name_whatever_its_certificate_
 
         server = threading.Thread(target=serve)
         server.start()
-        answer = Front().ask(f"https://127.0.0.1:{listener.getsockname()[1]}", "/readyz", "app.example")
+        answer = Front().get(f"https://127.0.0.1:{listener.getsockname()[1]}", "/readyz", "app.example")
         server.join()
     assert (answer.status, names) == (204, ["app.example"])
 
 
 @pytest.mark.skipif(not shutil.which("ss"), reason="ss (iproute2) is not installed")
-def test_connections_that_nobody_took_are_counted_in_their_own_sockets_queue(folder: Path) -> None:
+def test_connections_that_were_not_accepted_are_counted_by_socket(folder: Path) -> None:
     with closing(socket.socket(socket.AF_UNIX)) as listener, closing(socket.socket(socket.AF_UNIX)) as other:
         for each, name in ((listener, "a.sock"), (other, "b.sock")):
             each.bind(str(folder / name))
             each.listen()
-        assert waiting(folder / "a.sock") == 0
+        assert queue_length(folder / "a.sock") == 0
         clients = [socket.socket(socket.AF_UNIX) for _ in range(3)]
         for client in clients:
             client.connect(str(folder / "a.sock"))
-        assert (waiting(folder / "a.sock"), waiting(folder / "b.sock")) == (3, 0)
-        listener.accept()[0].close()
-        assert waiting(folder / "a.sock") == 2
+        assert (queue_length(folder / "a.sock"), queue_length(folder / "b.sock")) == (3, 0)
+        assert open_connections(folder / "a.sock") == 0
+        with closing(listener.accept()[0]):
+            assert (queue_length(folder / "a.sock"), open_connections(folder / "a.sock")) == (2, 1)
+        assert (queue_length(folder / "a.sock"), open_connections(folder / "a.sock")) == (2, 0)
         for client in clients:
             client.close()
-    assert waiting(folder / "none.sock") == 0
+    assert queue_length(folder / "none.sock") == 0

@@ -5,12 +5,14 @@ from typing import Any, cast
 
 import pytest
 
-from slipway import deploy, phases, prune, ship
-from slipway.cli import main
-from slipway.errors import PhaseError, UsageError
-from slipway.recover import recover
-from slipway.status import status, text
-from tests.engine.fakes import Behaviour, FakeHost
+from slipway.engine import deploy, phases, prune, ship
+from slipway.engine.cli import main
+from slipway.engine.errors import PhaseError, SystemdError
+from slipway.engine.recover import recover
+from slipway.engine.start_scripts import start_scripts
+from slipway.engine.status import status, text
+from slipway.model.errors import UsageError
+from tests.engine.fakes import Behaviour, FakeHost, fails
 from tests.engine.manifests import manifest
 from tests.engine.names import A, B
 
@@ -41,12 +43,12 @@ def test_they_start_with_the_release_and_end_with_it(live: FakeHost) -> None:
     deploy.activate(live, live.ship(B))
     assert live.systemd.processes() == all_of(B)
     calls = live.systemd.calls
-    # The new workers are there before the old ones go, so that there is always somebody to work.
+    # The new workers are there before the old ones go, so that some are always there.
     assert calls.index(call("start", "worker.2", B)) < calls.index(call("stop", "worker.1", A))
     assert call("stop", "worker.1", A) in live.systemd.unwaited, "a task that takes long does not keep the deploy"
 
 
-def test_what_runs_once_never_runs_twice(live: FakeHost) -> None:
+def test_a_singleton_never_runs_twice(live: FakeHost) -> None:
     running: list[set[str]] = []
 
     def look(_call: str) -> None:
@@ -61,25 +63,25 @@ def test_what_runs_once_never_runs_twice(live: FakeHost) -> None:
 
 @pytest.mark.parametrize("process", ["worker", "beat"])
 @pytest.mark.parametrize("watched", [False, True])
-def test_a_release_whose_process_crashes_is_taken_back(live: FakeHost, process: str, watched: bool) -> None:
+def test_a_release_whose_process_crashes_is_aborted(live: FakeHost, process: str, watched: bool) -> None:
     if watched:
-        live.config = replace(live.config, watch_seconds=cast("int", 0.05))
-    bad = live.ship(B, Behaviour(process_crashes=process, says=("ModuleNotFoundError: No module named 'tasks'",)))
-    with pytest.raises(PhaseError, match=rf"(?s)its process {process}\.1 crashed.*No module named 'tasks'"):
+        live.site = replace(live.site, watch_seconds=cast("int", 0.05))
+    bad = live.ship(B, Behaviour(process_crashes=process, output=("ModuleNotFoundError: No module named 'tasks'",)))
+    with pytest.raises(PhaseError, match=rf"(?s)process {process}\.1 crashed.*No module named 'tasks'"):
         deploy.activate(live, bad)
     assert live.releases.current() == live.releases.slice("live") == live.releases.slice("canary") == A
     assert live.systemd.running() == {A}
     assert live.systemd.processes() == all_of(A)
 
 
-def test_a_process_that_does_not_start_takes_the_release_back(live: FakeHost, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_process_that_does_not_start_aborts_the_release(live: FakeHost, monkeypatch: pytest.MonkeyPatch) -> None:
     start = live.systemd.start
 
-    def refuse(*units: str, **given: Any) -> str | None:
-        return "Job failed" if call("", "worker.2", B).strip() in units else start(*units, **given)
+    def refuse(*units: str, **options: Any) -> None:
+        (fails("Job failed") if call("", "worker.2", B).strip() in units else start)(*units, **options)
 
     monkeypatch.setattr(live.systemd, "start", refuse)
-    with pytest.raises(PhaseError, match=r"its process worker\.2 did not start \(Job failed\)"):
+    with pytest.raises(PhaseError, match=r"process worker\.2 did not start \(Job failed\)"):
         deploy.activate(live, live.ship(B))
     assert live.systemd.processes() == all_of(A)
 
@@ -113,7 +115,7 @@ def test_they_come_back_at_boot_and_are_not_waited_for(live: FakeHost) -> None:
     assert live.systemd.calls[:2] == [f"start app@{A}.socket", f"start app@{A}.service"]
 
 
-def test_one_that_is_down_is_told_and_recover_starts_it(live: FakeHost) -> None:
+def test_a_process_that_is_down_is_shown_and_recover_starts_it(live: FakeHost) -> None:
     live.systemd.states[f"app-worker.2@{A}.service"] = "failed"
     shown = status(live)
     assert shown["state"] == "unhealthy"
@@ -122,7 +124,7 @@ def test_one_that_is_down_is_told_and_recover_starts_it(live: FakeHost) -> None:
     assert status(live)["state"] == "healthy"
 
 
-def test_recover_stops_what_a_killed_engine_left_before_it_starts_what_runs_once(live: FakeHost) -> None:
+def test_recover_stops_leftover_singletons_before_it_starts_the_live_ones(live: FakeHost) -> None:
     live.ship(B)
     live.systemd.states |= {f"app-beat.1@{A}.service": "inactive", f"app-beat.1@{B}.service": "active"}
     recover(live)
@@ -132,19 +134,19 @@ def test_recover_stops_what_a_killed_engine_left_before_it_starts_what_runs_once
     assert live.systemd.processes() == all_of(A)
 
 
-def test_recover_does_not_start_what_runs_once_beside_one_that_does_not_stop(
+def test_recover_starts_no_singleton_beside_one_that_does_not_stop(
     live: FakeHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     live.ship(B)
     live.systemd.states |= {f"app-beat.1@{A}.service": "inactive", f"app-beat.1@{B}.service": "active"}
-    monkeypatch.setattr(live.systemd, "stop", lambda *_units, **_more: "it does not stop within 120 s")
+    monkeypatch.setattr(live.systemd, "stop", fails("not done within 120 s"))
     mended = recover(live)
-    assert f"{B} goes on with what may run once only, so {A} does not start it: it does not stop within 120 s" in mended
+    assert f"the singletons of {B} do not stop, so those of {A} do not start: not done within 120 s" in mended
     assert live.systemd.states[f"app-beat.1@{A}.service"] == "inactive"
 
 
 def test_one_that_finishes_its_task_after_it_was_retired_is_left_alone_and_keeps_its_files(live: FakeHost) -> None:
-    live.config = replace(live.config, keep=1)
+    live.site = replace(live.site, keep=1)
     deploy.activate(live, live.ship(B))
     live.systemd.states[f"app-worker.1@{A}.service"] = "deactivating"
     live.systemd.calls.clear()
@@ -156,11 +158,11 @@ def test_one_that_finishes_its_task_after_it_was_retired_is_left_alone_and_keeps
 
 
 def test_a_job_runs_in_the_live_release(live: FakeHost, monkeypatch: pytest.MonkeyPatch) -> None:
-    live.config = replace(live.config, jobs=["nightly"])
+    live.site = replace(live.site, jobs=["nightly"])
     (live.releases.path(A) / ".slipway/jobs").mkdir()
     (live.releases.path(A) / ".slipway/jobs/nightly").touch()
-    monkeypatch.setattr("slipway.cli.Host", lambda _config: live)
-    monkeypatch.setattr("slipway.cli.Config.load", lambda: live.config)
+    monkeypatch.setattr("slipway.engine.cli.Host", lambda _config: live)
+    monkeypatch.setattr("slipway.engine.cli.Site.load", lambda: live.site)
     assert main(["job", "nightly"]) == 0
     assert live.systemd.calls == [f"start job-nightly@{A}.service"]
     assert status(live)["jobs"] == {"nightly": None}
@@ -171,7 +173,7 @@ def test_a_job_runs_in_the_live_release(live: FakeHost, monkeypatch: pytest.Monk
 
 def test_a_release_that_a_job_runs_in_is_not_removed(live: FakeHost) -> None:
     deploy.activate(live, live.ship(B))
-    live.config = replace(live.config, keep=1)
+    live.site = replace(live.site, keep=1)
     live.change(A, healthy=False)
     live.systemd.states[f"job-nightly@{A}.service"] = "activating"
     prune.prune(live)
@@ -184,50 +186,53 @@ def test_a_release_that_a_job_runs_in_is_not_removed(live: FakeHost) -> None:
 def test_a_job_says_what_is_wrong(
     live: FakeHost, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    live.config = replace(live.config, jobs=["nightly"])
-    monkeypatch.setattr("slipway.cli.Host", lambda _config: live)
-    monkeypatch.setattr("slipway.cli.Config.load", lambda: live.config)
+    live.site = replace(live.site, jobs=["nightly"])
+    monkeypatch.setattr("slipway.engine.cli.Host", lambda _config: live)
+    monkeypatch.setattr("slipway.engine.cli.Site.load", lambda: live.site)
     assert main(["job", "hourly"]) == 2
     assert "there is no job 'hourly'; app_jobs has nightly" in capsys.readouterr().err
     assert main(["job", "nightly"]) == 1
     assert f"{A} has no job nightly" in capsys.readouterr().err
     (live.releases.path(A) / ".slipway/jobs").mkdir()
     (live.releases.path(A) / ".slipway/jobs/nightly").touch()
-    monkeypatch.setattr(live.systemd, "start", lambda *_units, **_given: "Job failed")
+    monkeypatch.setattr(live.systemd, "start", fails("Job failed"))
     assert main(["job", "nightly"]) == 1
-    assert f"journalctl --unit=job-nightly@{A}.service" in capsys.readouterr().err
+    assert f"journalctl --namespace=+app --unit=job-nightly@{A}.service" in capsys.readouterr().err
 
 
 def test_a_job_does_not_run_twice_although_a_deploy_lies_between(
     live: FakeHost, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    live.config = replace(live.config, jobs=["nightly"])
+    live.site = replace(live.site, jobs=["nightly"])
     live.systemd.states[f"job-nightly@{A}.service"] = "activating"
     deploy.activate(live, live.ship(B))
     (live.releases.path(B) / ".slipway/jobs").mkdir()
     (live.releases.path(B) / ".slipway/jobs/nightly").touch()
-    monkeypatch.setattr("slipway.cli.Host", lambda _config: live)
-    monkeypatch.setattr("slipway.cli.Config.load", lambda: live.config)
+    monkeypatch.setattr("slipway.engine.cli.Host", lambda _config: live)
+    monkeypatch.setattr("slipway.engine.cli.Site.load", lambda: live.site)
     assert main(["job", "nightly"]) == 1
     assert f"runs already, as job-nightly@{A}.service" in capsys.readouterr().err
     assert f"start job-nightly@{B}.service" not in live.systemd.calls
 
 
-def test_what_runs_once_is_not_given_back_while_the_new_one_still_runs(
+def test_a_singleton_is_not_handed_back_while_the_new_one_still_runs(
     live: FakeHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stop = live.systemd.stop
 
-    def hangs(*units: str, **given: Any) -> str | None:
-        said = stop(*units, **given)
-        return "did not come back" if call("", "beat.1", B).strip() in units else said
+    def hangs(*units: str, **options: Any) -> None:
+        stop(*units, **options)
+        if call("", "beat.1", B).strip() in units:
+            raise SystemdError("not done in time")
 
     monkeypatch.setattr(live.systemd, "stop", hangs)
     with pytest.raises(PhaseError):
         deploy.activate(live, live.ship(B, Behaviour(broken_when_live=True)))
     stopped = live.systemd.calls.index(call("stop", "beat.1", B))
     assert call("start", "beat.1", A) not in live.systemd.calls[stopped:]
-    assert any("are not" in warning and "did not come back" in warning for warning in live.releases.record(B).warnings)
+    assert any(
+        "do not run again" in warning and "not done in time" in warning for warning in live.releases.record(B).warnings
+    )
 
 
 def test_recover_waits_for_a_scheduler_that_still_stops_before_it_starts_its_own(live: FakeHost) -> None:
@@ -239,7 +244,7 @@ def test_recover_waits_for_a_scheduler_that_still_stops_before_it_starts_its_own
 
 
 @pytest.mark.parametrize(
-    ("changed", "says"),
+    ("changed", "message"),
     [
         ({}, "app_processes has worker, beat, and the Procfile of app:test has nothing: add the line there"),
         ({"procfile": {"worker": "exec work"}}, "app_processes has beat, and the Procfile of app:test has worker"),
@@ -253,17 +258,21 @@ def test_recover_waits_for_a_scheduler_that_still_stops_before_it_starts_its_own
         ),
     ],
 )
-def test_what_the_host_was_not_provisioned_for_is_refused(host: FakeHost, changed: dict[str, Any], says: str) -> None:
+def test_what_the_host_was_not_provisioned_for_is_refused(
+    host: FakeHost, changed: dict[str, Any], message: str
+) -> None:
     host.has_processes()
     with pytest.raises(UsageError) as refused:
         ship.begin(host, A, manifest(**changed))
-    assert says in str(refused.value)
+    assert message in str(refused.value)
     assert list(host.releases.folder.iterdir()) == []
 
 
 def test_a_release_whose_worker_is_down_is_not_unchanged(live: FakeHost) -> None:
     shipped = manifest(procfile={"worker": "exec work", "beat": "exec beat"})
-    live.change(A, identity=ship.release_identity(shipped, live.units, live.secrets_hash))
+    live.change(A, identity=ship.release_identity(shipped, live.units, live.secrets_hash), commit=shipped.image.commit)
+    for name, script in start_scripts(A, shipped).items():
+        (live.releases.path(A) / ".slipway" / name).write_text(script)
     assert ship.begin(live, B, shipped)["unchanged"]
     live.systemd.states[f"app-worker.2@{A}.service"] = "inactive"
     assert not ship.begin(live, B, shipped)["unchanged"]
@@ -272,14 +281,14 @@ def test_a_release_whose_worker_is_down_is_not_unchanged(live: FakeHost) -> None
 def test_the_log_is_of_all_processes_or_of_one(
     live: FakeHost, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    asked: list[list[str]] = []
-    monkeypatch.setattr("os.execvp", lambda _program, command: asked.append(command))
-    monkeypatch.setattr("slipway.cli.Host", lambda _config: live)
-    monkeypatch.setattr("slipway.cli.Config.load", lambda: live.config)
+    commands: list[list[str]] = []
+    monkeypatch.setattr("os.execvp", lambda _program, command: commands.append(command))
+    monkeypatch.setattr("slipway.engine.cli.Host", lambda _config: live)
+    monkeypatch.setattr("slipway.engine.cli.Site.load", lambda: live.site)
 
     def units(*more: str) -> list[str]:
         assert main(["logs", *more]) == 0
-        return [option.removeprefix("--unit=") for option in asked.pop() if option.startswith("--unit=")]
+        return [option.removeprefix("--unit=") for option in commands.pop() if option.startswith("--unit=")]
 
     workers = [f"app-worker.{number}@{A}.service" for number in (1, 2)]
     assert units() == [f"app@{A}.service", *workers, f"app-beat.1@{A}.service"]

@@ -6,8 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from slipway.errors import SlipwayError
-from slipway.releases import Record, Releases, write_atomically
+from slipway.engine.durable import sync_file_systems, write_atomically
+from slipway.engine.releases import Releases
+from slipway.model.errors import SlipwayError
+from slipway.model.record import PhaseRun, Record
+from slipway.model.states import ReleaseState
 from tests.engine.fakes import FakeHost
 from tests.engine.names import A, B, C
 
@@ -22,14 +25,14 @@ def write(releases: Releases, text: str) -> None:
 
 
 def test_a_record_comes_back_as_it_was_saved(releases: Releases) -> None:
-    record = Record(release=A, commit="a" * 40, identity={"image": "x"}, phases=[{"name": "start", "seconds": 0.1}])
+    record = Record(release=A, commit="a" * 40, identity={"image": "x"}, phases=[PhaseRun("start", 0.1)])
     releases.save(record)
     assert releases.record(A) == record
 
 
 def test_fields_of_a_newer_engine_are_left_out(releases: Releases) -> None:
     write(releases, json.dumps({"release": A, "state": "retired", "invented_later": 1}))
-    assert releases.record(A) == Record(release=A, state="retired")
+    assert releases.record(A) == Record(release=A, state=ReleaseState.RETIRED)
 
 
 def test_fields_of_a_newer_engine_that_an_older_record_lacks_have_a_default(releases: Releases) -> None:
@@ -74,18 +77,20 @@ def test_a_host_that_never_had_a_release_lists_none(folder: Path) -> None:
     assert Releases(root=folder / "nothing").all() == []
 
 
-def test_a_file_reaches_the_disk_before_it_replaces_the_old_one(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_is_on_the_disk_before_it_replaces_the_old_one_and_its_name_afterwards(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     file = folder / "record"
     file.write_text("old")
     seen: list[tuple[str, str]] = []
 
     def fsync(descriptor: int) -> None:
-        written = Path(f"/proc/self/fd/{descriptor}").readlink()
-        seen.append((file.read_text(), written.read_text()))
+        synced = Path(f"/proc/self/fd/{descriptor}").readlink()
+        seen.append((file.read_text(), "names" if synced == folder else synced.read_text()))
 
     monkeypatch.setattr(os, "fsync", fsync)
     write_atomically(file, "new")
-    assert seen == [("old", "new")]
+    assert seen == [("old", "new"), ("new", "names")]
     assert file.read_text() == "new"
 
 
@@ -100,3 +105,9 @@ def test_a_write_that_fails_leaves_the_old_text(folder: Path, monkeypatch: pytes
     with pytest.raises(OSError, match="No space"):
         write_atomically(file, "new")
     assert file.read_text() == "old"
+
+
+def test_a_sync_that_fails_is_an_error(folder: Path) -> None:
+    sync_file_systems(folder)
+    with pytest.raises(OSError, match="nothing"):
+        sync_file_systems(folder / "nothing")

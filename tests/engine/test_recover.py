@@ -6,9 +6,10 @@ from collections.abc import Callable
 
 import pytest
 
-from slipway import audit, decision, deploy, lock, traffic
-from slipway.errors import SlipwayError
-from slipway.recover import mend_killed, recover
+from slipway.engine import audit, decision, deploy, lock, traffic
+from slipway.engine.lock import Holder, Purpose
+from slipway.engine.recover import mend_killed, recover
+from slipway.model.errors import SlipwayError
 from tests.engine.fakes import Behaviour, FakeHost
 from tests.engine.names import A, B, C
 
@@ -40,7 +41,7 @@ def test_at_boot_the_socket_starts_before_the_service_and_neither_is_waited_for(
     assert recover(live, boot=True) == [f"started app@{A}.service"]
     expected = [f"start app@{A}.socket", f"start app@{A}.service"]
     assert live.systemd.calls == live.systemd.unwaited == expected
-    assert live.front.ask("", "/readyz", "").good
+    assert live.front.get("", "/readyz", "").good
 
 
 def test_without_boot_it_waits_for_what_it_starts(live: FakeHost) -> None:
@@ -80,7 +81,7 @@ def test_one_that_lost_its_traffic_a_moment_ago_is_drained_before_it_is_stopped(
 
 
 def test_a_slice_that_is_lost_is_made_again(live: FakeHost) -> None:
-    live.releases.clear_slice("live")
+    live.releases.set_slice("live", None)
     assert recover(live) == [f"pointed all traffic at {A}"]
     assert live.releases.slice("live") == A
 
@@ -104,6 +105,15 @@ def test_one_that_finishes_its_last_answers_is_let_be(live: FakeHost) -> None:
     assert live.systemd.calls == []
 
 
+@pytest.mark.parametrize("web", ["deactivating", "inactive"])
+def test_one_with_a_proxy_that_finishes_its_last_answers_is_let_be(live: FakeHost, web: str) -> None:
+    """The proxy stops after the web server."""
+    live.systemd.states[f"app@{B}.service"] = web
+    live.systemd.states[f"proxy@{B}.service"] = "active" if web == "deactivating" else "deactivating"
+    assert recover(live) == []
+    assert live.systemd.calls == []
+
+
 def test_one_that_finishes_its_last_answers_is_waited_for_before_it_starts_again(live: FakeHost) -> None:
     live.systemd.states[f"app@{B}.service"] = "deactivating"
     recover(live, starting=B)
@@ -117,7 +127,7 @@ def test_migrations_whose_engine_is_gone_are_stopped(live: FakeHost) -> None:
     assert live.systemd.calls == [f"stop migrate@{B}.service"]
 
 
-def test_a_live_release_without_files_is_said_and_the_rest_is_mended(live: FakeHost) -> None:
+def test_a_live_release_without_files_is_an_error_and_the_rest_is_mended(live: FakeHost) -> None:
     live.releases.path(A).rename(live.releases.folder / "gone")
     live.systemd.start(f"app@{B}.socket")
     with pytest.raises(SlipwayError, match="has no files any more: deploy another release"):
@@ -133,14 +143,14 @@ def test_a_live_release_that_cannot_be_brought_back_does_not_stop_the_deploy_tha
     if broken == "files":
         live.releases.path(A).rename(live.releases.folder / "gone")
     else:
-        live.systemd.behaviours[A] = Behaviour(refuses_to_start="status=243/CREDENTIALS")
+        live.systemd.behaviours[A] = Behaviour(start_error="status=243/CREDENTIALS")
     deploy.activate(live, live.ship(B))
     assert live.releases.current() == live.releases.slice("live") == B
 
 
-def test_a_live_release_that_cannot_start_is_an_error_when_it_is_the_one_asked_for(live: FakeHost) -> None:
+def test_a_live_release_that_cannot_start_is_an_error_when_it_is_the_requested_one(live: FakeHost) -> None:
     reboot(live)
-    live.systemd.behaviours[A] = Behaviour(refuses_to_start="status=243/CREDENTIALS")
+    live.systemd.behaviours[A] = Behaviour(start_error="status=243/CREDENTIALS")
     with pytest.raises(SlipwayError, match="243/CREDENTIALS"):
         deploy.activate(live, A)
 
@@ -148,7 +158,7 @@ def test_a_live_release_that_cannot_start_is_an_error_when_it_is_the_one_asked_f
 def test_a_damaged_record_does_not_keep_it_from_mending(live: FakeHost) -> None:
     live.ship(B)
     (live.releases.folder / f"{B}.json").write_text("{")
-    live.releases.clear_slice("canary")
+    live.releases.set_slice("canary", None)
     assert recover(live) == [f"pointed all traffic at {A}"]
 
 
@@ -169,8 +179,8 @@ def test_what_a_killed_engine_left_is_mended_when_the_lock_is_free(live: FakeHos
     free.join()
     assert mended[0] == f"pointed all traffic at {A}"
     record = live.releases.record(B)
-    assert (record.state, record.request["state"]) == ("failed", "failed")
-    assert record.cause == "canary: the engine was killed; everything was taken back"
+    assert (record.state, record.activation) == ("failed", "failed")
+    assert record.cause == "canary: the engine was killed; its phases were undone"
 
 
 def test_it_is_left_to_an_activation_that_has_the_lock_already(live: FakeHost) -> None:
@@ -179,10 +189,10 @@ def test_it_is_left_to_an_activation_that_has_the_lock_already(live: FakeHost) -
     assert mend_killed(live, B, "deploy") == []
     assert activation.is_alive(), "it has not waited for the end of the other"
     activation.join()
-    assert live.releases.record(B).request["state"] == "failed"
+    assert live.releases.record(B).activation == "failed"
 
 
-def test_an_engine_that_is_killed_before_it_began_is_told_of_too(live: FakeHost) -> None:
+def test_an_engine_that_is_killed_before_it_began_is_recorded(live: FakeHost) -> None:
     """In the queue, for example; what was live before stays as good as it was."""
     live.ship(B, state="retired", healthy=True, request={"state": "requested", "by": "alice"})
     decision.withdraw(live, B, "another host failed")
@@ -191,7 +201,7 @@ def test_an_engine_that_is_killed_before_it_began_is_told_of_too(live: FakeHost)
     assert other.is_alive()
     other.join()
     record = live.releases.record(B)
-    assert (record.state, record.healthy, record.request["state"]) == ("retired", True, "failed")
+    assert (record.state, record.healthy, record.activation) == ("retired", True, "failed")
     assert record.cause == "start: it ended before it began: another host failed"
     assert (audit.last(live)[-1]["release"], audit.last(live)[-1]["ended"]) == (B, "killed")
 
@@ -200,19 +210,19 @@ def test_it_is_not_left_to_a_shipment_that_makes_room(live: FakeHost) -> None:
     """It mends nothing. The engine had not begun its own release: it was stopped while it mended another's."""
     live.ship(B, request={"state": "requested", "by": "alice"})
     live.releases.set_slice("canary", C)
-    other = hold(live, seconds=1.2, release=lock.MAKES_ROOM)
+    other = hold(live, seconds=1.2, holder=Holder(Purpose.PRUNE))
     assert mend_killed(live, B, "deploy")[0] == f"pointed all traffic at {A}"
     other.join()
 
 
 def hold(
-    host: FakeHost, seconds: float, then: Callable[[], object] = lambda: None, release: str = C
+    host: FakeHost, seconds: float, then: Callable[[], object] = lambda: None, holder: Holder | None = None
 ) -> threading.Thread:
     """Hold the lock for some seconds, doing something at the beginning."""
     held = threading.Event()
 
     def run() -> None:
-        with lock.held(host.lock_file, {"release": release}):
+        with lock.held(host.lock_file, holder or Holder(release=C)):
             held.set()
             then()
             time.sleep(seconds)

@@ -2,8 +2,8 @@
 
 import pytest
 
-from slipway import deploy
-from slipway.errors import PhaseError
+from slipway.engine import deploy, seal
+from slipway.engine.errors import PhaseError
 from tests.engine.fakes import Behaviour, FakeHost
 from tests.engine.names import A, B, C, D, E
 
@@ -72,7 +72,8 @@ def test_one_that_is_not_healthy_any_more_is_skipped(three: FakeHost) -> None:
 
 
 def test_one_whose_files_are_gone_is_no_target(three: FakeHost) -> None:
-    three.releases.remove(B)
+    three.releases.forget(B)
+    seal.remove(three.releases, B)
     assert three.releases.rollback_target() is None
 
 

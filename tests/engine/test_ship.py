@@ -13,8 +13,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from slipway import deploy, lock, ship
-from slipway.errors import SlipwayError, UsageError
+from slipway.engine import deploy, lock, room, ship, tree
+from slipway.engine.lock import Holder
+from slipway.model.errors import SlipwayError, UsageError
+from slipway.model.manifest import Manifest
+from slipway.model.states import ReleaseState
 from tests.engine.fakes import FakeHost
 from tests.engine.manifests import manifest, values
 from tests.engine.names import A, B, C, D, E
@@ -69,7 +72,7 @@ def ship_whole(host: FakeHost, release: str, **changed: object) -> None:
 )
 def test_what_is_no_manifest_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="manifest on standard input cannot be read"):
-        ship.Manifest.parse(text)
+        Manifest.parse(text)
 
 
 def test_an_image_without_a_command_is_refused() -> None:
@@ -97,9 +100,16 @@ def test_a_process_may_not_have_the_name_of_what_slipway_writes(name: str) -> No
         manifest(procfile={name: "x"})
 
 
-def test_what_docker_leaves_empty_and_what_a_newer_controller_adds_are_fine() -> None:
-    parsed = manifest(entrypoint=None, commit=None, env=None, added_later=1)
-    assert (parsed.entrypoint, parsed.commit, parsed.env) == ([], None, {})
+def test_null_is_an_empty_value() -> None:
+    image = manifest(entrypoint=None, commit=None, env=None).image
+    assert (image.entrypoint, image.commit, image.env) == ([], None, {})
+
+
+@pytest.mark.parametrize("value", [1, None, {"a": "b"}])
+@pytest.mark.parametrize("name", ["added_later", "preload", "force", "id", "name"])
+def test_an_unknown_field_is_an_error_that_names_it(name: str, value: object) -> None:
+    with pytest.raises(UsageError, match=f"cannot be read: unknown field '{name}'"):
+        manifest(**{name: value})
 
 
 # Begin
@@ -108,13 +118,20 @@ def test_what_docker_leaves_empty_and_what_a_newer_controller_adds_are_fine() ->
 def test_it_says_where_the_files_go(host: FakeHost) -> None:
     answer = ship.begin(host, A, manifest())
     partial = host.releases.partial(A)
-    assert answer == {"unchanged": False, "live": None, "partial": str(partial), "link_dest": None}
+    assert answer == {
+        "unchanged": False,
+        "live": None,
+        "partial": str(partial),
+        "link_dest": None,
+        "compare_dest": None,
+    }
     assert list(partial.iterdir()) == []
 
 
-def test_unchanged_files_are_linked_to_the_live_release(host: FakeHost) -> None:
+def test_files_of_the_live_release_are_not_sent(host: FakeHost) -> None:
     deploy.activate(host, host.ship(A))
-    assert ship.begin(host, B, manifest())["link_dest"] == str(host.releases.path(A))
+    answer = ship.begin(host, B, manifest())
+    assert (answer["compare_dest"], answer["link_dest"]) == (str(host.releases.path(A)), None)
 
 
 def test_the_first_shipment_ever_makes_the_folder(host: FakeHost) -> None:
@@ -201,9 +218,9 @@ def free(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, int], None]:
 @pytest.mark.parametrize(
     ("free_bytes", "free_inodes", "fits"),
     [
-        (ship.RESERVE_BYTES + 1000, ship.RESERVE_INODES + 10, True),
-        (ship.RESERVE_BYTES + 999, ship.RESERVE_INODES + 10, False),
-        (ship.RESERVE_BYTES + 1000, ship.RESERVE_INODES + 9, False),
+        (room.RESERVE_BYTES + 2000, room.RESERVE_INODES + 20, True),
+        (room.RESERVE_BYTES + 1999, room.RESERVE_INODES + 20, False),
+        (room.RESERVE_BYTES + 2000, room.RESERVE_INODES + 19, False),
     ],
 )
 def test_a_release_arrives_only_where_the_reserve_stays_free(
@@ -221,7 +238,7 @@ def test_a_release_arrives_only_where_the_reserve_stays_free(
 def test_a_file_system_that_counts_no_inodes_is_not_full(host: FakeHost, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda _path: SimpleNamespace(free=10**12))
     monkeypatch.setattr(os, "statvfs", lambda _path: SimpleNamespace(f_favail=0, f_files=0))
-    assert ship.disk(host.releases)["free_inodes"] > 10**9
+    assert room.disk(host.releases)["free_inodes"] > 10**9
 
 
 def test_where_room_is_short_the_releases_that_are_too_many_go_first(
@@ -229,7 +246,7 @@ def test_where_room_is_short_the_releases_that_are_too_many_go_first(
 ) -> None:
     for release in (A, B, C, D):
         deploy.activate(host, host.ship(release))
-    host.config = replace(host.config, keep=2)
+    host.site = replace(host.site, keep=2)
     monkeypatch.setattr(
         shutil, "disk_usage", lambda _path: SimpleNamespace(free=0 if host.releases.path(A).exists() else 10**12)
     )
@@ -242,10 +259,10 @@ def test_nothing_is_pruned_under_an_activation(
 ) -> None:
     for release in (A, B, C):
         deploy.activate(host, host.ship(release))
-    host.config = replace(host.config, keep=1)
+    host.site = replace(host.site, keep=1)
     free(0, 0)
-    monkeypatch.setattr(lock, "PATIENCE_SECONDS", 0)
-    with lock.held(host.lock_file, {}), pytest.raises(SlipwayError, match="not enough room"):
+    monkeypatch.setattr(lock, "MIN_TIMEOUT_SECONDS", 0)
+    with lock.held(host.lock_file, Holder()), pytest.raises(SlipwayError, match="not enough room"):
         ship.begin(host, D, manifest())
     assert host.releases.path(A).exists()
 
@@ -277,7 +294,7 @@ def test_removing_it_leaves_the_files_that_it_shares_with_an_older_release(host:
     assert shared.stat().st_nlink == 1
 
 
-def test_one_that_nobody_finished_is_removed_by_the_next_shipment(host: FakeHost) -> None:
+def test_an_abandoned_shipment_is_removed_by_the_next_one(host: FakeHost) -> None:
     for release, age in ((A, ship.STALE_SECONDS + 10), (B, ship.STALE_SECONDS - 10)):
         ship.begin(host, release, manifest())
         file = host.releases.folder / f".{release}.manifest.json"
@@ -319,19 +336,16 @@ def test_a_shipment_that_is_called_off_leaves_nothing(host: FakeHost) -> None:
 def test_a_complete_release_has_its_scripts_mount_points_and_record(host: FakeHost) -> None:
     ship_whole(host, A)
     root = host.releases.path(A)
-    assert all((root / point).is_dir() for point in ship.MOUNT_POINTS)
+    assert all((root / point).is_dir() for point in tree.MOUNT_POINTS)
     assert (root / "etc/resolv.conf").readlink() == Path("/run/name-resolution/resolv.conf")
     assert (root / "etc/hosts").readlink() == Path("/run/name-resolution/hosts")
-    assert sorted(path.name for path in (root / ".slipway").iterdir()) == ["env", "process", "web"]
+    assert sorted(path.name for path in (root / ".slipway").iterdir()) == ["env", "ports", "process", "web"]
     record = host.releases.record(A)
-    assert (record.state, record.commit, record.healthy, record.request) == (
-        "shipped",
-        "a" * 40,
-        False,
-        {"by": "alice@laptop"},
-    )
+    assert (record.state, record.commit, record.healthy) == (ReleaseState.SHIPPED, "a" * 40, False)
+    assert (record.request, record.shipped_by) == (None, "alice@laptop")
     assert sorted(record.identity) == ["image", "secrets", "settings", "units"]
-    assert sorted(path.name for path in host.releases.folder.iterdir()) == [A, f"{A}.json"]
+    assert sorted(path.name for path in host.releases.folder.iterdir()) == [f".{A}.partial", f"{A}.json"]
+    assert [path.name for path in host.releases.sealed.iterdir()] == [A]
 
 
 def test_what_has_not_begun_cannot_end(host: FakeHost) -> None:
@@ -360,7 +374,7 @@ def test_a_shell_behind_merged_folders_is_found(host: FakeHost) -> None:
     assert host.releases.path(A).exists()
 
 
-EVERY_PART = sorted({str(part) for point in ship.MOUNT_POINTS for part in (Path(point), *Path(point).parents)} - {"."})
+EVERY_PART = sorted({str(part) for point in tree.MOUNT_POINTS for part in (Path(point), *Path(point).parents)} - {"."})
 
 
 @pytest.mark.parametrize("kind", ["symbolic link", "file"])
@@ -383,11 +397,11 @@ def test_a_link_or_file_where_systemd_mounts_is_refused(host: FakeHost, point: s
 
 def test_the_units_check_the_same_mount_points(host: FakeHost) -> None:
     del host
-    sandbox = (Path(ship.__file__).parents[1] / "systemd/sandbox.conf").read_text()
+    sandbox = (Path(ship.__file__).parents[2] / "systemd/sandbox.conf").read_text()
     checked = {
         line.split("/%i/", 1)[1]
         for line in sandbox.splitlines()
-        if line.startswith("AssertPathIsSymbolicLink=!/srv/app/releases/%i/")
+        if line.startswith("AssertPathIsSymbolicLink=!/srv/app/sealed/%i/")
     }
     assert checked == {*EVERY_PART, ".slipway"}
 
@@ -419,7 +433,12 @@ def test_an_images_own_slipway_folder_is_replaced(host: FakeHost, kind: str) -> 
         (root / ".slipway/release").write_text("#!/bin/sh\nrm -rf /")
     ship.end(host, A)
     assert list(outside.iterdir()) == []
-    assert sorted(path.name for path in (host.releases.path(A) / ".slipway").iterdir()) == ["env", "process", "web"]
+    assert sorted(path.name for path in (host.releases.path(A) / ".slipway").iterdir()) == [
+        "env",
+        "ports",
+        "process",
+        "web",
+    ]
 
 
 def test_an_end_that_was_killed_can_be_repeated_from_the_start(host: FakeHost, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -435,3 +454,96 @@ def test_an_end_that_was_killed_can_be_repeated_from_the_start(host: FakeHost, m
     assert host.releases.all() == []
     ship_whole(host, A)
     assert [record.release for record in host.releases.all()] == [A]
+
+
+def test_a_writable_folder_gets_a_mount_point_and_its_files_aside(host: FakeHost) -> None:
+    ship.begin(host, A, manifest(writable=["/app/data", "/srv/uploads"]))
+    partial = arrive(host, A)
+    (partial / "app/data/sub").mkdir(parents=True)
+    (partial / "app/data/sub/seed.db").write_text("seed")
+    (partial / "app/data/link").symlink_to("sub/seed.db")
+    ship.end(host, A)
+    tree = host.releases.path(A)
+    assert (tree / "srv/uploads").is_dir(), "PID 1 would make it, as root"
+    aside = tree / ".slipway/writable/app/data"
+    assert (aside / "sub/seed.db").samefile(tree / "app/data/sub/seed.db")
+    assert (aside / "link").is_symlink()
+
+
+def test_a_writable_folder_that_is_a_link_is_refused(host: FakeHost) -> None:
+    ship.begin(host, A, manifest(writable=["/app/data"]))
+    partial = arrive(host, A)
+    (partial / "app").mkdir(exist_ok=True)
+    (partial / "app/data").symlink_to("/etc")
+    with pytest.raises(SlipwayError, match="/app/data is a symbolic link in the image"):
+        ship.end(host, A)
+
+
+@pytest.mark.parametrize(
+    ("paths", "says"),
+    [
+        (["app/data"], "absolute path"),
+        (["/app/../etc"], "absolute path"),
+        (["/app/da ta"], "absolute path"),
+        (["/app/data:/etc"], "absolute path"),
+        (["/app/%i"], "absolute path"),
+        (["/app/data/"], "absolute path"),
+        (["/"], "absolute path"),
+        (["/etc/app"], "/etc is not the app's"),
+        (["/var"], "/var/lib/app is not the app's"),
+        (["/tmp"], "/tmp is not the app's"),
+        (["/.slipway/x"], "/.slipway is not the app's"),
+        (["/app", "/app/data"], "lies in /app"),
+        (["/app", "/app"], "twice"),
+    ],
+)
+def test_a_writable_folder_that_cannot_be_mounted_on_is_refused(paths: list[str], says: str) -> None:
+    with pytest.raises(UsageError, match=says):
+        manifest(writable=paths)
+
+
+@pytest.mark.parametrize(
+    "path", ["/app/data", "/srv/x-1/.cache", "/opt/application", "/var/cache/app", "/var/lib/application"]
+)
+def test_a_folder_of_the_app_may_be_writable(path: str) -> None:
+    assert manifest(writable=[path]).writable == [path]
+
+
+def test_a_live_release_whose_scripts_are_others_is_shipped_again(live: FakeHost) -> None:
+    for name, text in (("web", "#!/bin/sh\nevil\n"), ("extra", "")):
+        script = live.releases.path(A) / ".slipway" / name
+        before = script.read_text() if script.exists() else None
+        script.write_text(text)
+        assert not ship.begin(live, B, manifest())["unchanged"]
+        script.unlink() if before is None else script.write_text(before)
+        assert ship.begin(live, B, manifest())["unchanged"]
+
+
+def test_a_controller_that_found_a_difference_ships_again(live: FakeHost) -> None:
+    assert not ship.begin(live, B, manifest(), force=True)["unchanged"]
+
+
+def test_a_comparison_ignores_what_the_host_adds_and_nothing_else(live: FakeHost, tmp_path: Path) -> None:
+    """rsync, as the controller calls it, from the image's tree to the sealed release."""
+    image = tmp_path / "image"
+    (image / "bin").mkdir(parents=True)
+    (image / "bin/sh").symlink_to("/bin/dash")
+    sealed = live.releases.path(A)
+    os.utime(image / "bin/sh", ns=(0, (sealed / "bin/sh").lstat().st_mtime_ns), follow_symlinks=False)
+    filters = [f"--filter={rule}" for rule in ship.begin(live, B, manifest())["filters"]]  # type: ignore[attr-defined]
+    options = ["--recursive", "--links", "--perms", "--times", "--checksum", "--hard-links", "--dry-run", "--delete"]
+    command = ["rsync", *options, "--omit-dir-times", "--out-format=%i %n", *filters, f"{image}/", f"{sealed}/"]
+
+    def differences() -> list[str]:
+        shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+        return [line.split()[-1] for line in shown]
+
+    (sealed / "tmp").chmod(0o755)
+    assert differences() == []
+    (sealed / "usr/lib").mkdir(parents=True)
+    (sealed / "usr/lib/evil.pth").write_text("")
+    (sealed / "etc/ld.so.preload").write_text("")
+    (sealed / "bin/sh").unlink()
+    (sealed / "bin/sh").symlink_to("evil")
+    found = differences()
+    assert {"usr/lib/evil.pth", "bin/sh"} <= set(found)

@@ -1,4 +1,4 @@
-"""Programs that cannot run here, in their place on the PATH: they answer as told and write down what they were asked."""
+"""Programs that cannot run here, in their place on the PATH: they answer as configured and log their calls."""
 
 import json
 import os
@@ -11,24 +11,31 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = """#!/usr/bin/env -S python3 -IS
-import json, pathlib, re, sys
-given = sys.stdin.read() if {reads} else ""
+import json, os, pathlib, re, sys
+if {real!r} and sys.argv[1:2] == [{real!r}]:
+    os.execv("/usr/bin/{name}", [{name!r}, *sys.argv[1:]])
+stdin = sys.stdin.read() if {reads} else ""
 with open({log!r}, "a") as log:
-    log.write(json.dumps([*sys.argv[1:], *([given] if given else [])]) + "\\n")
-for pattern, (status, said) in json.loads(pathlib.Path({answers!r}).read_text()).items():
+    log.write(json.dumps([*sys.argv[1:], *([stdin] if stdin else [])]) + "\\n")
+for pattern, (status, output) in json.loads(pathlib.Path({answers!r}).read_text()).items():
     if re.search(pattern, " ".join(sys.argv[1:])):
-        print(said, file=sys.stderr if status else sys.stdout)
+        print(output, file=sys.stderr if status else sys.stdout)
         sys.exit(status)
 """
 
 
 class Fake:
-    """A program of a name. `answers`: patterns of its arguments, each with the exit status and what it says."""
+    """A program of a name. `answers`: patterns of its arguments, each with the exit status and the output.
 
-    def __init__(self, folder: Path, name: str, *, reads: bool = False) -> None:
+    `real`: the first argument with which the real program runs.
+    """
+
+    def __init__(self, folder: Path, name: str, *, reads: bool = False, real: str = "") -> None:
         self.log, self._answers = folder / f"{name}.log", folder / f"{name}.json"
         program = folder / name
-        program.write_text(PROGRAM.format(log=str(self.log), answers=str(self._answers), reads=reads))
+        program.write_text(
+            PROGRAM.format(name=name, real=real, log=str(self.log), answers=str(self._answers), reads=reads)
+        )
         program.chmod(program.stat().st_mode | stat.S_IXUSR)
         self.answers({})
 
@@ -36,8 +43,8 @@ class Fake:
         self._answers.write_text(json.dumps(answers))
 
     @property
-    def asked(self) -> list[list[str]]:
-        """The arguments of each call, and at the end what it was given to read."""
+    def calls(self) -> list[list[str]]:
+        """The arguments of each call, with its standard input at the end, if any."""
         return [json.loads(line) for line in self.log.read_text().splitlines()] if self.log.exists() else []
 
 

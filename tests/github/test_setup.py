@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 import yaml
 
+from slipway.controller.github.forge import find_repository
 from tests.github.conftest import ROOT, Fake
-from tools.github_setup.forge import find_repository
 
 pytestmark = pytest.mark.slow  # together: a dozen programs start for each
 
@@ -74,7 +74,7 @@ class Checkout:
 @pytest.fixture
 def checkout(tmp_path: Path, programs: Path) -> Checkout:
     root = tmp_path / "shop"
-    shutil.copytree(ROOT / "tools/github_setup", root / "tools/github_setup")
+    (root / "tools").mkdir(parents=True)
     shutil.copy(ROOT / "tools/github", root / "tools/github")
     Fake(root / "tools", "go-tool")
     shutil.copy(Path(__file__).with_name("gh"), programs / "gh")
@@ -83,7 +83,7 @@ def checkout(tmp_path: Path, programs: Path) -> Checkout:
     cosign.chmod(0o755)
     subprocess.run(["git", "init", "-q", root], check=True)
     subprocess.run(["git", "-C", root, "remote", "add", "origin", "git@github.com:acme/shop.git"], check=True)
-    made = Checkout(root, programs, Fake(programs, "ssh"), Fake(programs, "ansible-inventory"))
+    made = Checkout(root, programs, Fake(programs, "ssh", real="-G"), Fake(programs, "ansible-inventory"))
     made.ssh.answers({"cat /etc/ssh": (0, HOST_KEYS)})
     made.inventory()
     made.plan("public")
@@ -132,11 +132,29 @@ def test_the_keys_are_pairs_and_the_private_ones_are_seen_by_nobody(checkout: Ch
 
 def test_the_hosts_are_asked_strictly_and_as_they_are_provisioned(checkout: Checkout) -> None:
     checkout.github()
-    assert [call[-2:] for call in checkout.ssh.asked] == [
+    assert [call[-2:] for call in checkout.ssh.calls] == [
         ["ops@192.0.2.1", "cat /etc/ssh/ssh_host_*_key.pub"],
         ["ops@192.0.2.2", "cat /etc/ssh/ssh_host_*_key.pub"],
     ]
-    assert all("-oStrictHostKeyChecking=yes" in call for call in checkout.ssh.asked)
+    assert all("-oStrictHostKeyChecking=yes" in call for call in checkout.ssh.calls)
+
+
+def test_the_key_of_a_jump_host_comes_from_the_persons_known_hosts(checkout: Checkout, tmp_path: Path) -> None:
+    known, config = tmp_path / "known_hosts", tmp_path / "ssh_config"
+    config.write_text(f"Host *\n  UserKnownHostsFile {known}\n  GlobalKnownHostsFile none\n")
+    checkout.inventory(ansible_ssh_common_args=f"-F {config} -J gate@198.51.100.1:2222")
+    refused = checkout.github()
+    assert refused.returncode == 1
+    assert "www1 is behind [198.51.100.1]:2222, whose key is not in your known_hosts" in refused.stderr
+    assert checkout.state["secret"] == {}
+    key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOH9ixnxsoE+c83SnT54xo8wG8z+Yp0CQnJrC0qgt+QX"
+    known.write_text(f"[198.51.100.1]:2222,[gate.example.com]:2222 {key} me@laptop\n")
+    done = checkout.github()
+    assert done.returncode == 0, done.stderr
+    lines = checkout.state["variable"]["production"]["SLIPWAY_KNOWN_HOSTS"].splitlines()
+    assert lines == [*KNOWN_HOSTS.splitlines()[:2], f"[198.51.100.1]:2222 {key}", *KNOWN_HOSTS.splitlines()[2:]]
+    assert "allowed on [198.51.100.1]:2222" in done.stdout
+    assert "restrict,port-forwarding ssh-ed25519 " in done.stdout
 
 
 def test_a_second_run_makes_nothing_and_a_rotation_only_the_environments_keys(checkout: Checkout) -> None:
@@ -243,7 +261,7 @@ def test_without_cosign_the_rest_is_done(checkout: Checkout) -> None:
     assert done.returncode == 1
     assert "Install cosign" in done.stderr
     assert "SLIPWAY_SSH_KEY" in checkout.state["secret"]["production"]
-    assert "make provision ENV=production" in done.stdout
+    assert "slipway provision production" in done.stdout
 
 
 @pytest.mark.parametrize(
@@ -271,7 +289,7 @@ def test_every_form_of_githubs_remote(checkout: Checkout, remote: str) -> None:
 
 @pytest.mark.parametrize("environment", ["local", "nowhere", "../production"])
 def test_an_environment_that_is_not_there(checkout: Checkout, environment: str) -> None:
-    refused(checkout, environment, "make github ENV=production")
+    refused(checkout, environment, "slipway github production")
 
 
 def test_a_host_that_cannot_be_reached(checkout: Checkout) -> None:

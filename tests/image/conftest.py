@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tools.checkout import APP_IMAGES, ROOT
+
 DOCKER = os.environ.get("DOCKER", "docker")
 CA = Path(os.environ.get("SSL_CERT_FILE", "/etc/ssl/certs/ca-certificates.crt"))
 
@@ -36,8 +37,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def image() -> str:
-    """Give the image under test: the one that IMAGE names, or one built from this tree."""
-    return os.environ.get("IMAGE") or build("slipway-app:test")
+    """Give the image under test: $IMAGE, or an image built from this tree."""
+    return os.environ.get("IMAGE") or build(f"{APP_IMAGES}:test")
 
 
 Run = Callable[..., AbstractContextManager[tuple[str, str]]]

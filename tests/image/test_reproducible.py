@@ -10,7 +10,8 @@ from typing import IO, cast
 
 import pytest
 
-from tests.image.conftest import CA, DOCKER, ROOT, build, docker
+from tests.image.conftest import CA, DOCKER, build, docker
+from tools.checkout import APP_IMAGES, ROOT
 
 # What the container engine itself puts into every container when it is created, and the times of the folders around.
 ENGINES = {".dockerenv", "dev", "proc", "sys", "etc/hosts", "etc/hostname", "etc/resolv.conf", "etc/mtab"}
@@ -55,7 +56,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copytree(
             ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"), copy_function=shutil.copy
         )
-    for name in ("Dockerfile", ".dockerignore", "pyproject.toml", "uv.lock", "Procfile"):
+    for name in ("Dockerfile", ".dockerignore", "Procfile"):
         shutil.copy(ROOT / name, copy / name)
     for path in copy.rglob("*"):
         path.chmod(0o700 if path.is_dir() else 0o600)
@@ -63,7 +64,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_two_builds_are_the_same_files(image: str, tree: Path) -> None:
-    again = build("slipway-app:again", "--no-cache", context=tree)
+    again = build(f"{APP_IMAGES}:again", "--no-cache", context=tree)
     one, two = export(image), export(again)
     different = {
         name: (one.get(name), two.get(name)) for name in one.keys() | two.keys() if one.get(name) != two.get(name)
@@ -76,13 +77,13 @@ def test_a_change_of_the_code_changes_one_small_layer(tree: Path) -> None:
     # A time of its own, so that the cache has one candidate for each layer: the test above built all of them twice, and
     # what records a removed file in a layer has the time of the build, though no file of the image has.
     mine = "--build-arg=SOURCE_DATE_EPOCH=1767225601"
-    before = layers(build("slipway-app:before", mine, context=tree))
+    before = layers(build(f"{APP_IMAGES}:before", mine, context=tree))
     with (tree / "app" / "main.py").open("a") as code:
         code.write("# changed\n")
-    after = layers(build("slipway-app:after", mine, context=tree))
+    after = layers(build(f"{APP_IMAGES}:after", mine, context=tree))
     assert len(before) == len(after)
     assert sum(one != two for one, two in zip(before, after, strict=True)) == 1
-    one, two = export("slipway-app:before"), export("slipway-app:after")
+    one, two = export(f"{APP_IMAGES}:before"), export(f"{APP_IMAGES}:after")
     changed = {name for name in one.keys() | two.keys() if one.get(name) != two.get(name)}
     assert {name.rsplit("/", 1)[-1].split(".")[0] for name in changed} == {"main"}
 

@@ -1,4 +1,4 @@
-"""The load tool against a server that misbehaves on purpose: every failed request is counted, and nothing else is."""
+"""The load against a server that misbehaves on purpose: it counts every failed request, and nothing else."""
 
 import asyncio
 import contextlib
@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import threading
 import time
 from collections import Counter
@@ -16,7 +17,7 @@ from typing import Any
 
 import pytest
 
-LOAD = Path(__file__).with_name("load")
+LOAD = (sys.executable, "-m", "labs.load")
 RATE = 80
 
 Answer = tuple[int, dict[str, str], bytes]
@@ -47,13 +48,13 @@ class Server:
         self.server = self.do(asyncio.start_server(self.serve, "127.0.0.1", self.port))
 
     def refuse(self) -> None:
-        """Stop listening; connections that there are go on."""
+        """Stop listening; open connections go on."""
         assert self.server is not None
         self.loop.call_soon_threadsafe(self.server.close)
 
     def close(self) -> None:
         async def end() -> None:
-            await asyncio.sleep(0.05)  # what was accepted gets its task, which is what closes it
+            await asyncio.sleep(0.05)  # an accepted connection gets its task, which closes it
             others = asyncio.all_tasks() - {asyncio.current_task()}
             for task in others:
                 task.cancel()
@@ -152,7 +153,7 @@ class Load:
         self.directory = directory
 
     def __call__(self, verb: str, *args: str) -> subprocess.CompletedProcess[str]:
-        command = [str(LOAD), verb, "t", "--directory", str(self.directory), *args]
+        command = [*LOAD, verb, "t", "--directory", str(self.directory), *args]
         return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
     def start(self, server: Server, *args: str) -> None:
@@ -177,7 +178,7 @@ def load(tmp_path: Path) -> Iterator[Load]:
 
 
 @pytest.mark.slow
-def test_a_server_that_works_is_without_failures_at_the_rate_that_was_asked_for(load: Load) -> None:
+def test_a_working_server_has_no_failures_at_the_requested_rate(load: Load) -> None:
     with serving() as server:
         load.start(server)
         time.sleep(3)
@@ -200,7 +201,7 @@ def test_a_server_that_works_is_without_failures_at_the_rate_that_was_asked_for(
 
 
 @pytest.mark.slow
-def test_every_method_is_used_where_one_says_so(load: Load) -> None:
+def test_every_method_is_used_at_the_path_of_the_option(load: Load) -> None:
     with serving() as server:
         load.start(server, "--every-method-at", "/any")
         time.sleep(4)
@@ -221,18 +222,18 @@ def test_every_method_is_used_where_one_says_so(load: Load) -> None:
         pytest.param("half", "Incomplete", marks=pytest.mark.slow),
         pytest.param("nonsense", "<html>", marks=pytest.mark.slow),
         pytest.param("wrong-link", "instead of", marks=pytest.mark.slow),
-        pytest.param("slow-too-fast", "already", marks=pytest.mark.slow),
+        pytest.param("slow-too-fast", "answered after only", marks=pytest.mark.slow),
     ],
 )
 def test_each_failed_request_is_counted_once(load: Load, misbehave: str, error: str) -> None:
-    """None is hidden by sending it again, as the client library would do."""
+    """No failure is hidden by a retry, as the client library would do."""
     with serving(misbehave) as server:
         load.start(server)
         time.sleep(3)
         code, summary = load.stop()
         if misbehave == "slow-too-fast":
             server.misbehaved = server.requests["slow"] // server.every
-        if misbehave == "nonsense":  # nobody reads what /readyz and /slow say beyond the status
+        if misbehave == "nonsense":  # of /readyz and /slow only the status is checked
             assert 0 < summary["failures"] <= server.misbehaved
         else:
             assert summary["failures"] == server.misbehaved > 0
@@ -243,7 +244,7 @@ def test_each_failed_request_is_counted_once(load: Load, misbehave: str, error: 
 
 
 @pytest.mark.slow
-def test_a_connection_closed_while_idle_lost_no_request(load: Load) -> None:
+def test_a_connection_closed_while_idle_is_no_failure(load: Load) -> None:
     with serving("close-when-idle", every=5) as server:
         load.start(server)
         time.sleep(3)
@@ -269,7 +270,7 @@ def test_a_refused_connection_is_a_failure(load: Load) -> None:
 
 
 @pytest.mark.slow
-def test_too_few_requests_prove_nothing(load: Load) -> None:
+def test_too_few_requests_are_a_problem(load: Load) -> None:
     with serving() as server:
         load.start(server)
         time.sleep(2)
@@ -279,7 +280,7 @@ def test_too_few_requests_prove_nothing(load: Load) -> None:
 
 
 @pytest.mark.slow
-def test_a_freeze_that_loses_no_request_is_seen(load: Load) -> None:
+def test_a_freeze_without_a_failed_request_is_a_problem(load: Load) -> None:
     with serving() as server:
         load.start(server)
         time.sleep(1)
@@ -292,7 +293,7 @@ def test_a_freeze_that_loses_no_request_is_seen(load: Load) -> None:
         code, summary = load.stop("--max-gap", "30")
     for check in (while_it_lasts, afterwards):
         assert check.returncode == 1
-        assert json.loads(check.stdout)["problems"][0].startswith("nothing was answered for ")
+        assert json.loads(check.stdout)["problems"][0].startswith("no response for ")
     assert (code, summary["failures"]) == (0, 0)
     assert 3.9 < summary["worst_gap"]["seconds"] < 10
     assert set(summary["max_by_route"]) == {"/version", "/readyz", "/{slug}", "/links", "/slow"}
@@ -300,7 +301,7 @@ def test_a_freeze_that_loses_no_request_is_seen(load: Load) -> None:
 
 
 @pytest.mark.slow
-def test_a_load_that_died_is_no_success(load: Load) -> None:
+def test_a_load_that_died_is_a_problem(load: Load) -> None:
     with serving() as server:
         load.start(server)
         time.sleep(1)
@@ -321,7 +322,7 @@ def test_a_load_is_bounded_in_time(load: Load) -> None:
     assert summary["seconds"] < 4
 
 
-def test_failures_that_are_expected_are_counted_apart(load: Load, tmp_path: Path) -> None:
+def test_expected_failures_are_counted_separately(load: Load, tmp_path: Path) -> None:
     with serving("500") as server:
         load.start(server)
         time.sleep(2)
@@ -336,7 +337,26 @@ def test_failures_that_are_expected_are_counted_apart(load: Load, tmp_path: Path
     assert summary["failed"][0]["id"] == failed[0]
 
 
-def test_nobody_to_talk_to(load: Load) -> None:
+def test_an_unknown_load_is_an_error(load: Load) -> None:
     result = load("stop")
     assert result.returncode == 1
     assert "no such load" in result.stderr
+
+
+@pytest.mark.slow
+def test_a_stalled_server_gets_as_many_requests_from_many_slow_clients(load: Load) -> None:
+    """An open loop: requests are sent when they are due, and each waits for the rest of the stall."""
+    with serving() as server:
+        load.start(server, "--paths", "200 /version", "--client-rate", "1")
+        time.sleep(2)
+        stalled_at = time.time()
+        server.loop.call_soon_threadsafe(time.sleep, 1)
+        time.sleep(2)
+        code, summary = load.stop()
+    assert (code, summary["failures"]) == (0, 0)
+    lines = (load.directory / "t" / "requests.jsonl").read_text().splitlines()
+    stalled = [json.loads(line) for line in lines if stalled_at <= json.loads(line)["t"] < stalled_at + 1]
+    waits = sorted(request["ms"] for request in stalled)
+    assert len(stalled) == pytest.approx(RATE, rel=0.3)
+    assert waits[len(waits) // 2] == pytest.approx(500, rel=0.4)
+    assert waits[-1] == pytest.approx(1000, rel=0.3)

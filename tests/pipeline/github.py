@@ -1,4 +1,4 @@
-"""A repository, and GitHub for it: act runs the real workflow files of the repository on this machine."""
+"""Repositories, and GitHub for them: act runs a repository's workflow files, and those that they call, on this machine."""
 
 import json
 import os
@@ -14,9 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from tests import killing
+from tools.checkout import CHECKOUT
 
 ROOT = Path(__file__).resolve().parents[2]
 ACTIONS = Path(__file__).parent / "actions"
+SLIPWAY = "acme/slipway"
+"""Its repository on GitHub."""
+PROJECT = f"{CHECKOUT}a"
+"""Part of the names of the adopter's images."""
 RUN_SECONDS = 900
 """A run that takes longer hangs."""
 
@@ -25,7 +30,7 @@ def run(*command: str | Path, cwd: Path = ROOT) -> str:
     """Run a program to its end, and return what it printed.
 
     Raises:
-        AssertionError: it failed; the text is what it said.
+        AssertionError: the command failed; the text is its output.
     """
     done = subprocess.run(
         [str(each) for each in command], cwd=cwd, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False
@@ -35,22 +40,32 @@ def run(*command: str | Path, cwd: Path = ROOT) -> str:
 
 
 class Repository:
-    """A clone of this working tree, changes that no commit has among them, and a person who commits to its main."""
+    """Somebody's git repository, and a person who commits to its main."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, name: str) -> None:
         self.folder = folder
-        run("git", "clone", "--quiet", "--no-hardlinks", ROOT, folder)
+        folder.mkdir(exist_ok=True)
+        self.git("init", "--quiet", "--initial-branch=main")
         self.git("config", "user.name", "Alice")
         self.git("config", "user.email", "alice@example.com")
-        self.git("checkout", "--quiet", "-B", "main")
-        self.git("remote", "set-url", "origin", "https://github.com/example/shortener.git")
+        self.git("remote", "add", "origin", f"https://github.com/{name}.git")
+
+    @classmethod
+    def of_slipway(cls, folder: Path, name: str) -> "Repository":
+        """Return a clone of this working tree, changes that no commit has among them."""
+        repository = cls(folder, name)
+        repository.git("fetch", "--quiet", str(ROOT), "HEAD")
+        repository.git("reset", "--quiet", "--hard", "FETCH_HEAD")
         changed = run("git", "ls-files", "--modified", "--others", "--exclude-standard", "-z").split("\0")
-        for name in filter(None, changed):
-            if (ROOT / name).exists():
-                (folder / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy2(ROOT / name, folder / name)
+        for file in filter(None, changed):
+            if (ROOT / file).exists():
+                (folder / file).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(ROOT / file, folder / file)
             else:
-                (folder / name).unlink(missing_ok=True)
+                (folder / file).unlink(missing_ok=True)
+        repository.git("add", "--all")
+        repository.git("commit", "--quiet", "--allow-empty", "--message", "The working tree")
+        return repository
 
     def git(self, *arguments: str) -> str:
         """Run git in the repository."""
@@ -71,6 +86,11 @@ class Repository:
         """Commit everything, and return the commit."""
         self.git("add", "--all")
         self.git("commit", "--quiet", "--message", message)
+        return self.head
+
+    @property
+    def head(self) -> str:
+        """The last commit."""
         return self.git("rev-parse", "HEAD")
 
 
@@ -88,10 +108,15 @@ class Run:
     """A workflow run: what it printed, and how it ended."""
 
     process: subprocess.Popen[bytes]
-    log: Path
+    folder: Path
     began: float = field(default_factory=time.monotonic)
     began_at: float = field(default_factory=time.time)
     seconds: float = 0.0
+
+    @property
+    def log(self) -> Path:
+        """What act printed."""
+        return self.folder / "log"
 
     @property
     def entries(self) -> Iterator[dict[str, Any]]:
@@ -116,6 +141,8 @@ class Run:
             green = self.process.wait(RUN_SECONDS) == 0
         finally:
             self.kill()
+            # On GitHub each job has a new machine.
+            shutil.rmtree(self.folder / "cache", ignore_errors=True)
         self.seconds = time.monotonic() - self.began
         return green
 
@@ -143,6 +170,8 @@ class GitHub:
     """What the settings of a repository hold, and its runs."""
 
     repository: Repository
+    slipway: Repository
+    """Whose workflows its own call, at the last commit."""
     folder: Path
     secrets: Mapping[str, str]
     variables: Mapping[str, str]
@@ -166,10 +195,12 @@ class GitHub:
         folder = self.folder / f"run{self.runs}"
         folder.mkdir(parents=True)
         (folder / "event.json").write_text(json.dumps(payload))
-        workflows = self.repository.folder / ".github/workflows"
-        pinned = set(
+        workflows = self.slipway.folder / ".github/workflows"
+        actions = set(
             re.findall(r"uses: (actions/([\w-]+)@\w+)", "".join(f.read_text() for f in workflows.glob("*.yml")))
         )
+        local = {name: ACTIONS / action for name, action in actions}
+        local[f"{SLIPWAY}@{self.slipway.head}"] = self.slipway.folder
         # Ended one by one, and not by act's own environment: a step has what the workflow gives it, and nothing else.
         environment = {name: os.environ[name] for name in ("HOME", "PATH", "USER", "LANG") if name in os.environ}
         command = [
@@ -182,15 +213,23 @@ class GitHub:
             "--no-skip-checkout",
             f"--env=ARTIFACTS={folder / 'artifacts'}",
             f"--env=REPOSITORY={self.repository.folder}",
-            f"--env=SLIPWAY={ROOT}",
+            f"--env=SLIPWAY={self.slipway.folder}",
+            f"--env=SLIPWAY_COMMIT={self.slipway.head}",
+            f"--env=MACHINE={ROOT}",
+            # Not the names of this checkout's own images.
+            f"--env=SLIPWAY_CHECKOUT={PROJECT}",
+            f"--env=XDG_CACHE_HOME={folder / 'cache'}",
+            f"--env=UV_CACHE_DIR={uv_cache()}",
+            "--env=UV_SYSTEM_CERTS=true",
+            "--env=UV_PYTHON_DOWNLOADS=never",
             f"--env=GITHUB_RUN_ID={self.runs}",
             # What the linter's run has left: a minute of each run.
-            f"--env=MYPY_CACHE_DIR={ROOT / '.mypy_cache'}",
+            f"--env=MYPY_CACHE_DIR={ROOT / '.mypy_cache/app'}",
             "--defaultbranch=main",
             "--json",
             "--container-daemon-socket=-",
             f"--action-cache-path={self.folder / 'actions'}",
-            *(f"--local-repository={name}={ACTIONS / action}" for name, action in pinned),
+            *(f"--local-repository={name}={place}" for name, place in local.items()),
             *(f"--secret={name}={value}" for name, value in self.secrets.items()),
             *(f"--var={name}={value}" for name, value in self.variables.items()),
         ]
@@ -204,4 +243,9 @@ class GitHub:
                 stderr=log,
                 start_new_session=True,
             )
-        return Run(process, folder / "log")
+        return Run(process, folder)
+
+
+def uv_cache() -> Path:
+    """Return this user's own: what has been downloaded once need not be again."""
+    return Path(run("uv", "cache", "dir"))

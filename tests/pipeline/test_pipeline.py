@@ -1,8 +1,10 @@
-"""The story of a repository: its real workflows, run by act, against a real registry and real hosts, in this order."""
+"""The story of an adopter's repository: its workflows, which call Slipway's, run by act, against a real registry and real hosts."""
 
 import json
+import os
 import re
 import subprocess
+import sys
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -11,36 +13,46 @@ from pathlib import Path
 import pytest
 
 from tests.pipeline.conftest import Environment
-from tests.pipeline.github import ROOT, GitHub, Run, run
+from tests.pipeline.github import ROOT, SLIPWAY, GitHub, Repository, Run, run
 
 RATE = 50
 """Requests a second during the runs: enough for the watch to judge."""
+SLIPWAY_PIPELINE = (ROOT / ".venv/bin/slipway", "pipeline")
+PATHS = "200 / 200 /healthz 200 /version 404 /none"
 SHORT_SECONDS = 0.5
 """Steps that take less are not printed."""
 INSTALLED = "from importlib.metadata import *; [print(d.name, d.version) for d in distributions()]"
 """What an image has of Python's packages, by its own word."""
 CAUSE = "broken on purpose"
+OWN_TESTS = ("test_settings.py", "test_sizing.py")
+IMAGE_TEST = """
+from tests.image.conftest import docker
+
+
+def test_its_user_is_not_root(image: str) -> None:
+    assert docker("image", "inspect", "--format", "{{.Config.User}}", image) == "10001:10001"
+"""
 BROKEN = f'''
 
-if os.environ.get("ENVIRONMENT") == "production":
+if os.environ.get("ENVIRONMENT") == "production" and "INVOCATION_ID" in os.environ:
     raise LookupError("{CAUSE}\\n::error::Error: said by the app")
 '''
-"""At the end of a module of the app: what CI and staging cannot see."""
+"""At the end of the app's module: what CI and staging cannot see. CI has production's settings, and no systemd."""
 
 
 @contextmanager
 def no_failed_request(environment: Environment, folder: Path) -> Iterator[None]:
     """Load while the block runs, none of which may fail."""
-    tool = ROOT / "tests/load/load"
+    load = (sys.executable, "-m", "labs.load")
     place = ("--directory", folder)
-    run(tool, "start", "load", *place, "--url", environment.url, "--rate", str(RATE))
+    run(*load, "start", "load", *place, "--url", environment.url, "--rate", str(RATE), "--paths", PATHS)
     ended = False
     try:
         yield
         ended = True
     finally:
         limits = ("--min-rate", str(RATE * 0.6)) if ended else ("--min-rate", "0", "--max-failures", "1000000")
-        summary = run(tool, "stop", "load", *place, *limits)
+        summary = run(*load, "stop", "load", *place, *limits)
     print(f"load on {environment.name}: {' '.join(summary.split())}")
 
 
@@ -80,7 +92,7 @@ def test_a_push_is_live_everywhere_and_no_request_failed(
 ) -> None:
     repository, production = github.repository, environments["production"]
     before = production.version()
-    repository.write("app/pushed.py", '"""Something new."""\n')
+    repository.write("shop/pushed.py", '"""Something new."""\n')
     with no_failed_request(production, tmp_path):
         pushed = github.push("Something new")
         commit = repository.git("rev-parse", "HEAD")
@@ -93,16 +105,16 @@ def test_a_push_is_live_everywhere_and_no_request_failed(
     for environment in environments.values():
         assert environment.version()["commit"] == commit
         assert image_of(environment).startswith(f"{github.variables['SLIPWAY_REGISTRY']}@sha256:")
-    # The image that was tested is the one that runs: known by its id on the host, by its digest in the registry.
+    # The tested image is the running one: known by its id on the host, by its digest in the registry.
     tested = re.findall(r"::set-output:: id=(sha256:\w+)", pushed.output)
     assert {environment.status()["image"] for environment in environments.values()} == set(tested)
     status = production.status()
-    assert status["by"] == "alice by https://github.com/example/shortener/actions/runs/1"
+    assert status["by"] == "alice by https://github.com/example/shop/actions/runs/1"
     page = pushed.summary
     for told in (
         status["live"],
         image_of(production),
-        "| migrate",
+        "| start |",
         "failed requests: 0 of",
         "to go back",
         "smoke test",
@@ -117,7 +129,8 @@ def test_what_is_in_the_image_is_told_by_a_list_that_is_signed(
     image = image_of(environments["production"])
     for name, value in github.variables.items():
         monkeypatch.setenv(name, value)
-    contents = (ROOT / "tools/run", ROOT / "tools/pipeline/contents", image)
+    monkeypatch.setenv("PATH", f"{ROOT}/.cache/bin:{os.environ['PATH']}")
+    contents = (*SLIPWAY_PIPELINE, "contents", image)
     listed = run(*contents).splitlines()
     inside = "dpkg-query -W -f '${Package} ${Version}\\n'; python -c '" + INSTALLED + "'"
     packages = run("docker", "run", "--rm", "--network=none", "--entrypoint=sh", image, "-c", inside).splitlines()
@@ -135,8 +148,8 @@ def test_what_breaks_in_production_is_red_and_the_old_one_serves(
 ) -> None:
     production = environments["production"]
     before = production.version()
-    health = github.repository.folder / "app/health.py"
-    health.write_text(health.read_text() + BROKEN)
+    main = github.repository.folder / "shop/main.py"
+    main.write_text(main.read_text() + BROKEN)
     with no_failed_request(production, tmp_path):
         pushed = github.push("Breaks where ENVIRONMENT is production")
         green = pushed.wait()
@@ -160,7 +173,7 @@ def test_an_older_commit_does_not_go_over_a_newer_one(
     monkeypatch.setenv("SLIPWAY_SSH_KEY", github.secrets["SLIPWAY_SSH_KEY_STAGING"])
     monkeypatch.setenv("SLIPWAY_KNOWN_HOSTS", staging.known_hosts)
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(page))
-    run(ROOT / "tools/run", github.repository.folder / "tools/pipeline/deploy", "staging", older)
+    run(*SLIPWAY_PIPELINE, "deploy", "staging", older, cwd=github.repository.folder)
     assert "staging: superseded" in page.read_text()
     assert staging.version()["release"] == before
 
@@ -169,7 +182,7 @@ def test_rollback_by_the_workflow(github: GitHub, environments: dict[str, Enviro
     production = environments["production"]
     target = production.status()["rollback_target"]
     with no_failed_request(production, tmp_path):
-        rollback = github.dispatch("rollback.yml", environment="production", release="")
+        rollback = github.dispatch("operate.yml", environment="production", release="")
         green = rollback.wait()
     show("a rollback", rollback)
     assert green, rollback.output
@@ -193,7 +206,7 @@ def test_a_run_that_dies_is_told_by_the_next_one_which_is_green(
     github: GitHub, environments: dict[str, Environment], tmp_path: Path
 ) -> None:
     staging, production = environments["staging"], environments["production"]
-    back = github.dispatch("rollback.yml", environment="staging", release="")
+    back = github.dispatch("operate.yml", environment="staging", release="")
     assert back.wait(), back.output
     good = image_of(staging)
     with no_failed_request(production, tmp_path):
@@ -213,6 +226,7 @@ def test_a_run_that_dies_is_told_by_the_next_one_which_is_green(
     )
 
 
+@pytest.mark.catalogue  # in tests/verbs a person deploys; the pushes deploy by digest
 def test_a_person_deploys_from_a_laptop_by_digest(
     github: GitHub, environments: dict[str, Environment], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -223,14 +237,33 @@ def test_a_person_deploys_from_a_laptop_by_digest(
         "ansible_ssh_common_args": f"-o UserKnownHostsFile={host}/known_hosts -o StrictHostKeyChecking=yes",
         "release_image": image,
     }
-    folder = github.repository.folder / "ansible"
+    folder = github.repository.folder
     # Another setting, so that it is another release.
-    settings = folder / "inventories/staging/settings.env"
+    settings = folder / "deploy/staging/settings.env"
     settings.write_text(settings.read_text() + "SERIAL=2\n")
     monkeypatch.setenv("USER", "bob")
     monkeypatch.delenv("GITHUB_ACTOR", raising=False)
-    command = ["ansible-playbook", "--inventory", "inventories/staging", "-e", json.dumps(variables), "deploy.yml"]
-    run(ROOT / "tools/run", *command, cwd=folder)
+    run(ROOT / ".venv/bin/slipway", "deploy", "staging", "--", "-e", json.dumps(variables), cwd=folder)
     status = staging.status()
     assert status["image_name"] == image
     assert status["by"].startswith("bob@")
+
+
+def test_the_example_calls_the_workflows_of_its_own_repository(tmp_path: Path, github: GitHub) -> None:
+    """A pull request: tested, built, checked against the contract. What is after that is the same for everybody."""
+    example = Repository.of_slipway(tmp_path / "example", SLIPWAY)
+    # An app with few tests: those of the example run elsewhere.
+    for name in ("app", "server", "image"):
+        for file in (example.folder / "tests" / name).glob("test_*.py"):
+            if file.name not in OWN_TESTS:
+                file.unlink()
+    example.write("tests/image/test_image.py", IMAGE_TEST)
+    example.commit("A change")
+    proposed = GitHub(example, example, tmp_path, {}, github.variables)
+    pull_request = {"number": 7, "head": {"ref": "change"}, "base": {"ref": "main"}}
+    checked = proposed.start("pull_request", "example-deploy.yml", {"pull_request": pull_request})
+    green = checked.wait()
+    show("a pull request of the example", checked)
+    assert green, checked.output
+    assert set(checked.jobs()) == {"test", "image"}
+    assert "test_its_user_is_not_root" in checked.output

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -92,9 +93,14 @@ def serving(folder: Path, *arguments: str, **env: str) -> Iterator[tuple[subproc
     try:
         yield process, path, log
     finally:
-        process.terminate()
-        process.wait(20)
         listening.close()
+        process.terminate()
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            raise
 
 
 def get(path: Path, timeout: float = 15) -> str:
@@ -134,6 +140,24 @@ def test_the_command_line_of_the_unit_wins(folder: Path) -> None:
     with serving(folder, GUNICORN_CMD_ARGS="--workers=2 --access-logfile=-") as (_, path, log):
         assert get(path) == "http 2"
         assert "GET / HTTP/1.0" in log.read_text()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT])
+def test_a_worker_that_has_just_been_forked_can_be_stopped(folder: Path, number: signal.Signals) -> None:
+    """It has the master's handlers for a moment, which is made longer here: by the first thing that a worker does."""
+    (folder / "small.py").write_text(
+        GOOD
+        + "\nimport time\nfrom gunicorn import util\n"
+        + "util._setproctitle = lambda title: title.startswith('worker') and time.sleep(60)\n"
+    )
+    with serving(folder) as (process, _, _):
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+        deadline = time.monotonic() + 15
+        while not children.read_text() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert children.read_text()
+        process.send_signal(number)
+        assert process.wait(20) == 0
 
 
 def test_a_worker_that_is_killed_is_replaced(folder: Path) -> None:
@@ -233,3 +257,29 @@ def test_an_app_that_cannot_start_stops_the_server(folder: Path) -> None:
     began = time.monotonic()
     assert "no database" in fails(folder)
     assert time.monotonic() - began < 15
+
+
+def test_a_server_that_drains_serves_on_and_tells_clients_to_close(folder: Path) -> None:
+    with serving(folder, DRAIN_SECONDS="2") as (process, path, _), socket.socket(socket.AF_UNIX) as kept:
+        get(path)
+        kept.connect(str(path))
+        answers = kept.makefile("rb")
+        heads = []
+        for number in range(2):
+            kept.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            heads.append(b"".join(iter(answers.readline, b"\r\n")))
+            answers.read(int(re.findall(rb"content-length: (\d+)", heads[number])[0]))
+            if not number:
+                process.send_signal(signal.SIGTERM)
+                time.sleep(0.5)
+        assert [b"connection: close" in head for head in heads] == [False, True]
+        assert get(path), "a new connection"
+        assert process.wait(20) == 0
+
+
+def test_a_time_to_drain_that_cannot_be_is_refused() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "server", "x:app"], cwd=ROOT, env=os.environ | {"DRAIN_SECONDS": "3s"}, capture_output=True, text=True, check=False
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: DRAIN_SECONDS='3s' is not a time to drain: type whole seconds from 0 to 20")

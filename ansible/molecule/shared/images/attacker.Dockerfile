@@ -1,5 +1,6 @@
 # The first release, taken over: see attacker.py.
-FROM slipway-app:molecule-first
+ARG IMAGES
+FROM ${IMAGES}:molecule-first
 USER 0
 COPY attacker.py app/attacker.py
 RUN printf '\nfrom app import attacker  # noqa: E402\n\napp.mount("/attacker", attacker.app)\n' >> app/main.py \

@@ -1,4 +1,4 @@
 # For another architecture than the test host's.
 FROM scratch
-COPY foreign.Dockerfile /bin/sh
-CMD ["serve"]
+COPY --chmod=755 foreign.Dockerfile /bin/sh
+CMD ["/bin/sh"]

@@ -1,4 +1,5 @@
 # Nothing says what is to run.
-FROM slipway-app:molecule-first
+ARG IMAGES
+FROM ${IMAGES}:molecule-first
 ENTRYPOINT []
 CMD []

@@ -1,3 +1,4 @@
 # Of a commit that the second one contains.
-FROM slipway-app:molecule-first
+ARG IMAGES
+FROM ${IMAGES}:molecule-first
 LABEL org.opencontainers.image.revision=28c620f175fbedb6df0009a27bdecbb7f6ac1a54

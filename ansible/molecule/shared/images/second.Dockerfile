@@ -1,5 +1,6 @@
 # A change of code and nothing else. The commit is one of those that prepare.yml makes.
-FROM slipway-app:molecule-first
+ARG IMAGES
+FROM ${IMAGES}:molecule-first
 USER 0
 RUN printf '\n# The second release.\n' >> app/main.py \
     && python -m compileall -q -f --invalidation-mode unchecked-hash app/main.py

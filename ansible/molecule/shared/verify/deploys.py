@@ -13,13 +13,15 @@ from typing import Any
 import pytest
 
 from tests import killing
+from tools.checkout import APP_IMAGES
 
 ROOT = Path(__file__).resolve().parents[4]
 ANSIBLE = ROOT / "ansible"
 SCENARIO = Path(os.environ["MOLECULE_SCENARIO_DIRECTORY"])
 NAME = f"molecule-{os.environ['MOLECULE_SCENARIO_NAME']}"
 HOSTS = ROOT / ".cache" / "hosts"
-IMAGE = "slipway-app:molecule-faulty"
+IMAGE = f"{APP_IMAGES}:molecule-faulty"
+ENVIRONMENT = os.environ | {"ANSIBLE_CONFIG": str(ANSIBLE / "ansible.cfg"), "ANSIBLE_FORCE_COLOR": "false"}
 
 
 def examples(cases: Iterable[str], *chosen: str) -> list[Any]:
@@ -27,33 +29,53 @@ def examples(cases: Iterable[str], *chosen: str) -> list[Any]:
     return [case if case in chosen else pytest.param(case, marks=pytest.mark.catalogue) for case in cases]
 
 
+def playbook(*arguments: str, hosts: Sequence[str] = (NAME,)) -> list[str]:
+    """The command that runs a playbook on hosts of the scenario; with ANSIBLE as its folder, ENVIRONMENT as its environment."""
+    return [
+        "ansible-playbook",
+        f"--inventory={SCENARIO}/inventory",
+        *(f"--inventory={HOSTS}/{name}/inventory.yml" for name in hosts),
+        *arguments,
+    ]
+
+
+def run_playbook(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a playbook on the scenario's host to its end."""
+    return subprocess.run(
+        playbook(*arguments),
+        cwd=ANSIBLE,
+        env=ENVIRONMENT,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=600,  # on a busy machine; otherwise a minute
+    )
+
+
 class Deploy:
     """`ansible-playbook deploy.yml`, running, with settings of its own so that it is a new release."""
 
     def __init__(
-        self, fault: str = "", hosts: Sequence[str] = (NAME,), more: Sequence[str] = (), image: str = IMAGE
+        self,
+        fault: str = "",
+        hosts: Sequence[str] = (NAME,),
+        more: Sequence[str] = (),
+        image: str = IMAGE,
+        setting: str = "",
     ) -> None:
         folder = ROOT / ".cache" / f"{NAME}-deploys"
         folder.mkdir(parents=True, exist_ok=True)
         handle, settings = tempfile.mkstemp(suffix=".env", dir=folder)
-        os.write(handle, f"FAULT={fault}\nSERIAL={time.time_ns()}\n".encode())
+        os.write(handle, f"FAULT={fault}\nSERIAL={time.time_ns()}\n{setting}\n".encode())
         os.close(handle)
-        self.output = Path(settings).with_suffix(".log")
-        command = [
-            "ansible-playbook",
-            f"--inventory={SCENARIO}/inventory",
-            *(f"--inventory={HOSTS}/{name}/inventory.yml" for name in hosts),
-            *more,
-            f"--extra-vars=release_image={image}",
-            f"--extra-vars=release_settings_file={settings}",
-            "deploy.yml",
-        ]
-        environment = os.environ | {"ANSIBLE_CONFIG": str(ANSIBLE / "ansible.cfg"), "ANSIBLE_FORCE_COLOR": "false"}
-        with self.output.open("w") as output:
+        self._log = Path(settings).with_suffix(".log")
+        variables = (f"--extra-vars=release_image={image}", f"--extra-vars=release_settings_file={settings}")
+        with self._log.open("w") as output:
             self.process = subprocess.Popen(
-                command,
+                playbook(*more, *variables, "deploy.yml", hosts=hosts),
                 cwd=ANSIBLE,
-                env=environment,
+                env=ENVIRONMENT,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
@@ -62,16 +84,16 @@ class Deploy:
 
     def wait(self) -> int:
         """Its exit status, once it has ended."""
-        return self.process.wait(timeout=180)
+        return self.process.wait(timeout=300)
 
     def kill(self) -> None:
         """End it and all that it started, as a runner that goes away does."""
         killing.kill(self.process)
 
     @property
-    def said(self) -> str:
+    def output(self) -> str:
         """What it printed."""
-        return self.output.read_text()
+        return self._log.read_text()
 
 
 class Site:
@@ -86,7 +108,7 @@ class Site:
         return answer
 
     def until(self, what: Callable[[dict[str, Any]], bool], seconds: float = 60) -> dict[str, Any]:
-        """The status, once it is so. A host that restarts may not be asked for a while."""
+        """The status, once it is so. A host that restarts may not respond for a while."""
         deadline = time.monotonic() + seconds
         status: dict[str, Any] = {}
         while time.monotonic() < deadline:
@@ -108,7 +130,7 @@ class Site:
         """The next deploy succeeds without help, and leaves nothing of the one before behind."""
         before = self.status()["live"]
         deploy = Deploy()
-        assert deploy.wait() == 0, deploy.said
+        assert deploy.wait() == 0, deploy.output
         # What was retired may still be finishing its last answers.
         status = self.until(lambda status: status["state"] == "healthy" and self.running() == {status["live"]})
         assert status["live"] != before

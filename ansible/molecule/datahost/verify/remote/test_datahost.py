@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 import testinfra
 from deploys import HOSTS, NAME, ROOT
+from fetched import fetch
 
 ADDRESS = (ROOT / ".cache/molecule-datahost-address").read_text()
 
 # Each connects as it is told, and prints what came of it.
 POSTGRES = """
 import asyncio, asyncpg, json, os, sys
-url = open(os.environ["CREDENTIALS_DIRECTORY"] + "/DATABASE_URL").read()
+url = os.environ["DATABASE_URL"]
 async def main():
     try:
         connection = await asyncpg.connect(url, timeout=10, **json.loads(sys.argv[2]))
@@ -25,7 +26,7 @@ asyncio.run(main())
 """
 BROKER = """
 import os, socket, ssl, sys, urllib.parse
-url = urllib.parse.urlsplit(open(os.environ["CREDENTIALS_DIRECTORY"] + "/BROKER_URL").read())
+url = urllib.parse.urlsplit(os.environ["BROKER_URL"])
 context = ssl.create_default_context(cafile="/run/data/ca.pem")
 with context.wrap_socket(socket.create_connection((url.hostname, url.port), 10), server_hostname=url.hostname) as broker:
     for line in sys.argv[1:]:
@@ -67,7 +68,13 @@ def test_its_migrations_ran_as_their_own_user(database: Any) -> None:
 def test_it_listens_on_the_private_address_alone(database: Any) -> None:
     lines = database.check_output("ss --no-header --listening --tcp --numeric").splitlines()
     listening = {line.split()[3] for line in lines if not line.split()[3].endswith(":22")}
-    assert listening == {f"{ADDRESS}:5432", f"{ADDRESS}:6379"}
+    exporters = {"127.0.0.1:9100", "127.0.0.1:9121", "127.0.0.1:9187"}
+    assert listening == {f"{ADDRESS}:5432", f"{ADDRESS}:6379"} | exporters
+
+
+def test_the_exporters_reach_both(database: Any) -> None:
+    for port, metric in ((9187, "pg_up"), (9121, "redis_up")):
+        assert f"\n{metric} 1\n" in fetch(database, f"http://127.0.0.1:{port}/metrics")
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,8 @@ from typing import Any
 
 from deploys import Deploy
 
+from tools.checkout import APP_IMAGES
+
 FILL = Path(__file__).with_name("fill.py").read_text()
 
 
@@ -24,9 +26,9 @@ def test_everything_is_opened_during_a_deploy(host: Any, ask: Any, environment: 
     most = number(host, "max_connections")
     assert pools <= most - 10
 
-    deploy = Deploy(image="slipway-app:molecule-first")
+    deploy = Deploy(image=f"{APP_IMAGES}:molecule-first")
     saw = json.loads(host.check_output(f"python3 -c {shlex.quote(FILL)} /links/{link['slug']}"))
-    assert deploy.wait() == 0, deploy.said
+    assert deploy.wait() == 0, deploy.output
 
     # Other processes of the releases may have some, too, which the sum knows.
     assert pools <= saw["connections"] <= most - 10, saw

@@ -30,7 +30,12 @@ rsync -aH --delete /srv/app/releases/ /mnt/whole/releases/
 umount --lazy /srv/app/releases /mnt/small
 umount /mnt/whole
 """
-FILL = "dd if=/dev/zero of=/srv/app/releases/.filler bs=1M status=none || true"
+FREE = "$(df --output=avail -B1M /srv/app/releases | tail -n 1)"
+FILL = f"""
+fallocate -l $(({FREE} * 9 / 10))M /srv/app/releases/.filler
+dd if=/dev/zero of=/srv/app/releases/.filler bs=1M oflag=append conv=notrunc status=none || true
+"""
+"""At once: a release arrives meanwhile."""
 
 
 @pytest.fixture(scope="module")
@@ -66,13 +71,13 @@ def test_the_disk_gets_full_while_a_release_arrives(host: Any, site: Site, large
     deploy = Deploy(image=large)
     deadline = time.monotonic() + 60
     while host.run(f"ls /srv/app/releases/.*.partial/.{LARGE_FILE}.*").rc:
-        assert time.monotonic() < deadline, deploy.said
+        assert time.monotonic() < deadline, deploy.output
         time.sleep(0.02)
     run(host, FILL)
     assert deploy.wait() != 0
-    assert "No space left on device" in deploy.said
+    assert "No space left on device" in deploy.output
     after = site.status()
-    assert (after["state"], after["live"]) == ("healthy", before["live"])
+    assert after["live"] == before["live"]
     assert [each["release"] for each in after["releases"]] == [each["release"] for each in before["releases"]]
     left = host.check_output("ls -A /srv/app/releases").split()
     assert not [name for name in left if "partial" in name or "manifest" in name]
@@ -83,9 +88,26 @@ def test_a_full_disk_is_told_before_anything_is_written(host: Any, site: Site, f
     run(host, FILL)
     deploy = Deploy()
     assert deploy.wait() != 0
-    assert "not enough room on /srv/app" in deploy.said
-    assert site.status()["live"] == before["live"]
+    assert "not enough room on /srv/app" in deploy.output
+    after = site.status()
+    assert (after["state"], after["live"]) == ("unhealthy", before["live"])
+    assert "the disk of /srv/app/releases is full (0 MiB" in after["problem"]
 
 
+def test_a_release_with_new_code_needs_no_room_for_its_whole_image(host: Any, site: Site, filler: None) -> None:
+    run(host, f"fallocate -l $(({FREE} - 140))M /srv/app/releases/.filler")
+    site.heals()
+
+
+@pytest.mark.catalogue  # the test before has one, with little room
 def test_the_next_deploy_succeeds(site: Site) -> None:
     site.heals()
+
+
+def test_a_rollback_works_on_a_full_disk(host: Any, site: Site, deployer: Any, filler: None) -> None:
+    before = site.status()
+    run(host, FILL)
+    done = deployer.run("slipway rollback")
+    assert done.rc == 0, done.stderr
+    assert "the disk is full: gave up the 32 MiB that were kept for this" in done.stderr
+    assert site.status()["live"] == before["rollback_target"]

@@ -1,4 +1,4 @@
-"""Somebody changes the host by hand, and the status names what. The scenario provisions next, which mends it."""
+"""A person changes the host by hand, and the status names each change. The scenario provisions next, which repairs the host."""
 
 import json
 from typing import Any

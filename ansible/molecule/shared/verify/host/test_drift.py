@@ -35,7 +35,7 @@ def test_every_file_that_says_it_is_managed_is_compared(host: Any) -> None:
     compared = {unquote(line.split(" ")[0]) for line in database}
     assert len(managed.splitlines()) > 20
     assert set(managed.splitlines()) - compared == set()
-    assert "/usr/local/lib/slipway/slipway/cli.py" in compared
+    assert "/usr/local/lib/slipway/slipway/engine/cli.py" in compared
 
 
 def test_a_deployer_reads_the_result_and_changes_nothing_of_it(deployer: Any) -> None:

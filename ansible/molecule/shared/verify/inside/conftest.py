@@ -4,6 +4,7 @@ An attempt is a line of Python. `try_all` tells what came of each: "allowed", "b
 place, or the name of the error. The same is tried `outside` of a sandbox, to see that there is something to refuse.
 """
 
+import base64
 import http.client
 import json
 import shlex
@@ -128,6 +129,17 @@ def run_in_nginx(host: Any) -> Run:
     return run
 
 
+@pytest.fixture(scope="session")
+def one_off() -> Callable[[str], str]:
+    """Return the command, for a shell, that runs a program in the live release, in a unit of its own."""
+
+    def command(text: str) -> str:
+        encoded = base64.b64encode(text.encode()).decode()
+        return f"slipway run -- python3 -c \"import base64; exec(base64.b64decode('{encoded}'))\""
+
+    return command
+
+
 def write(host: Any, path: str, text: str) -> None:
     """Write a file that all may read."""
     host.check_output(f"printf %s {shlex.quote(text)} >{path} && chmod 0644 {path}")
@@ -158,13 +170,13 @@ def victim(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="module")
 def run(victim: str, run_in_app: Run, run_in_nginx: Run) -> Run:
-    """Run a program as whoever was taken over."""
+    """Run a program as the compromised user."""
     return {"app": run_in_app, "nginx": run_in_nginx}[victim]
 
 
 @pytest.fixture(scope="module")
 def try_all(run: Run) -> TryAll:
-    """Try it as whoever was taken over."""
+    """Try it as the compromised user."""
     return by(run)
 
 

@@ -16,6 +16,7 @@ PLACES = [
     "/srv",
     "/srv/app",
     "/srv/app/releases",
+    "/srv/app/sealed",
     "/tmp",
     "/usr/local/lib",
     "/var/lib",
@@ -57,7 +58,7 @@ APP = [
 ]
 NGINX = [
     *("/etc/nginx/nginx.conf", "/etc/nginx/site.d/http-x.conf", "/etc/x", "/usr/sbin/x"),
-    *("/srv/app/x", "/srv/app/releases/x", "/run/x", "/run/app/x", "/var/lib/x"),
+    *("/srv/app/x", "/srv/app/releases/x", "/srv/app/sealed/x", "/run/x", "/run/app/x", "/var/lib/x"),
     *("/var/log/x", "/var/log/nginx/x", "/proc/sys/kernel/core_pattern", "/sys/fs/cgroup/cgroup.procs", "/dev/x"),
 ]
 
@@ -134,6 +135,47 @@ def test_root_follows_no_link_of_the_apps_state(host: Any, status: Any, try_in_a
     host.check_output(f"systemctl restart app@{status['live']}.service")
     try_in_app(clear)
     assert host.check_output(look) == before
+
+
+# Where programs look for code and settings by themselves, below a home, a temporary or a working folder.
+SITES = [f".local/lib/python3.{minor}/site-packages" for minor in range(11, 16)]
+CODE = ("sitecustomize.py", "usercustomize.py", ".pythonrc.py", "gunicorn.conf.py", "encodings/__init__.py")
+TRAPS = (
+    dict.fromkeys((f"{site}/trap.pth" for site in SITES), "import os; open('/var/lib/app/ran', 'a').write('pth')")
+    | dict.fromkeys(
+        [*(f"{site}/usercustomize.py" for site in SITES), *CODE],
+        "open('/var/lib/app/ran', 'a').write(__file__)",
+    )
+    | dict.fromkeys((".profile", ".bashrc", ".bash_profile", ".shrc"), "echo shell >>/var/lib/app/ran")
+)
+ARM = f"""
+import os
+for folder in (os.environ["HOME"], os.environ["TMPDIR"], "/tmp", "/var/tmp", "/dev/shm", "/var/lib/app", os.getcwd()):
+    for trap, code in {TRAPS!r}.items():
+        try:
+            os.makedirs(os.path.dirname(f"{{folder}}/{{trap}}"), exist_ok=True)
+            open(f"{{folder}}/{{trap}}", "w").write(code)
+        except OSError:
+            pass
+"""
+
+
+def test_what_a_release_leaves_does_not_run_in_the_next(host: Any, deployer: Any, status: Any, run_in_app: Any) -> None:
+    """The next start of the same one is that of any other: they share what is left."""
+    run_in_app(ARM)
+    python = run_in_app("import sys; print(sys._base_executable)")
+    ran = "cat /var/lib/app/ran; rm -f /var/lib/app/ran"
+    try:
+        host.run(ran)
+        host.check_output(f"systemctl restart app@{status['live']}.service")
+        for command in (f"{python} -c pass", "python -c pass", "sh -lc true", "env sh -ic true"):
+            deployer.check_output(f"slipway run -- {command} </dev/null")
+        assert host.run(ran).stdout == ""
+        # Where the home is one that stays, it runs.
+        deployer.check_output(f"slipway run -- env HOME=/var/lib/app {python} -c pass")
+        assert host.run(ran).stdout != ""
+    finally:
+        host.check_output(f"cd /var/lib/app && rm -rf {' '.join({trap.partition('/')[0] for trap in TRAPS})}")
 
 
 def test_the_app_takes_no_hard_link_to_what_is_not_its_own(try_in_app: Any) -> None:

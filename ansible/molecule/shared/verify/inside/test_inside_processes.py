@@ -21,6 +21,12 @@ ATTEMPTS = [
 
 
 @pytest.fixture
+def private(host: Any) -> bool:
+    """Whether the host's systemd has PrivatePIDs=."""
+    return int(host.check_output("systemctl --version").split()[1]) >= 257
+
+
+@pytest.fixture
 def others(host: Any, victim: str) -> list[str]:
     """Processes of the host that are none of the victim's: PID 1 and another service's."""
     other = {"app": "nginx", "nginx": "polkit"}[victim]
@@ -42,6 +48,35 @@ def test_it_reaches_no_other_process(try_all: Any, others: list[str]) -> None:
     assert {
         line: answer for line, answer in answers.items() if answer not in {"EPERM", "EACCES", "ENOENT", "ESRCH"}
     } == {}
+
+
+def test_a_one_off_command_reaches_no_process_of_the_release(
+    host: Any, deployer: Any, status: Any, prelude: str, private: bool, one_off: Any
+) -> None:
+    """Which has the same user. Before systemd 257 the page on security says that it does."""
+    process = host.check_output(f"systemctl show --property=MainPID --value app@{status['live']}.service")
+    program = prelude + (
+        "reached = []\n"
+        f"for line in {[attempt.replace('{pid}', process) for attempt in ATTEMPTS]!r}:\n"
+        "    try:\n        exec(line)\n        reached.append(line)\n    except OSError:\n        pass\n"
+        "print(reached, [pid for pid in os.listdir('/proc') if pid.isdigit()])"
+    )
+    answer = deployer.check_output(one_off(program))
+    # One of its own is all that it sees.
+    assert (answer == "[] ['1']") == private, answer
+    assert ("os.kill" in answer) != private, answer
+
+
+def test_a_one_off_command_ends_no_process_of_the_release(
+    host: Any, deployer: Any, status: Any, private: bool, one_off: Any, ask: Any
+) -> None:
+    """It signals all that it reaches. Where that is the release, systemd starts it again."""
+    process = f"systemctl show --property=MainPID --value app@{status['live']}.service"
+    before = host.check_output(process)
+    deployer.run(one_off("import os, signal; os.kill(-1, signal.SIGKILL)"))
+    # Requests wait meanwhile.
+    assert ask("/readyz").status == 200
+    assert (host.check_output(process) == before) == private
 
 
 def test_processes_of_its_own_are_reached(try_all: Any) -> None:

@@ -8,15 +8,17 @@ from typing import Any
 import pytest
 from deploys import ANSIBLE, Deploy, Site
 
+from tools.checkout import APP_IMAGES
+
 IMAGES = ANSIBLE / "molecule/shared/images"
-IMAGE = "slipway-app:molecule-expands"
+IMAGE = f"{APP_IMAGES}:molecule-expands"
 
 
 @pytest.fixture(scope="module")
 def image(docker: str) -> str:
     """The app with one migration more."""
-    command = [docker, "build", f"--tag={IMAGE}", f"--file={IMAGES}/expands.Dockerfile", str(IMAGES)]
-    subprocess.run(command, check=True, capture_output=True)
+    build = ["build", f"--tag={IMAGE}", f"--build-arg=IMAGES={APP_IMAGES}", f"--file={IMAGES}/expands.Dockerfile"]
+    subprocess.run([docker, *build, str(IMAGES)], check=True, capture_output=True)
     return IMAGE
 
 
@@ -29,7 +31,7 @@ def test_a_rollback_leaves_the_schema(host: Any, deployer: Any, ask: Callable[..
     site = Site(deployer)
     before = site.status()["live"]
     deploy = Deploy(image=image)
-    assert deploy.wait() == 0, deploy.said
+    assert deploy.wait() == 0, deploy.output
     assert tell(host, "SELECT version_num FROM alembic_version") == "9001"
     assert site.status()["live"] != before
 

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 from deploys import Deploy, Site
 
-FIRST = "slipway-app:molecule-first"
+from tools.checkout import APP_IMAGES
+
+FIRST = f"{APP_IMAGES}:molecule-first"
 BOUNDARY = "org.freedesktop.systemd1 /org/freedesktop/systemd1 org.freedesktop.systemd1.Manager StartTransientUnit"
 
 
@@ -78,7 +80,7 @@ def test_a_deploy_hands_the_work_over(host: Any, deployer: Any, status: Any, ord
         pictures.append(order())
         time.sleep(0.2)
     watcher.join()
-    assert deploy.wait() == 0, deploy.said
+    assert deploy.wait() == 0, deploy.output
 
     for made in pictures:
         until(made, seconds=120)
@@ -99,10 +101,10 @@ def _sample(host: Any, deploy: Deploy, seen: list[list[str]]) -> None:
 
 
 def test_a_release_whose_worker_crashes_is_taken_back(host: Any, deployer: Any, status: Any, order: Any) -> None:
-    deploy = Deploy(image="slipway-app:molecule-idle")
+    deploy = Deploy(image=f"{APP_IMAGES}:molecule-idle")
     assert deploy.wait() != 0
-    assert "its process worker.1 crashed" in deploy.said
-    assert "No module named a_worker_that_is_not_there" in deploy.said
+    assert "process worker.1 crashed" in deploy.output
+    assert "No module named a_worker_that_is_not_there" in deploy.output
     after = Site(deployer).status()
     assert (after["live"], after["state"]) == (status["live"], "healthy")
     assert running(host, "worker") == [f"app-worker.1@{status['live']}.service"]
@@ -121,16 +123,13 @@ def test_a_process_that_the_image_does_not_have_is_refused_before_anything_is_sh
         assert deploy.wait() != 0
     finally:
         host.check_output("mv /root/config.json /etc/slipway/config.json")
-    assert (
-        "app_processes has mailer, and the Procfile of slipway-app:molecule-first has release, worker, beat"
-        in deploy.said
-    )
+    assert f"app_processes has mailer, and the Procfile of {FIRST} has release, worker, beat" in deploy.output
     assert host.check_output("ls -A /srv/app/releases") == before
 
 
 def test_a_job_runs_in_the_live_release(host: Any, deployer: Any, status: Any) -> None:
-    said = f"journalctl --no-pager --output=cat --unit=job-tick@{status['live']}.service"
-    until(lambda: f"tick of {status['live']}" in deployer.check_output(said))
+    journal = f"journalctl --namespace=app --no-pager --output=cat --unit=job-tick@{status['live']}.service"
+    until(lambda: f"tick of {status['live']}" in deployer.check_output(journal))
     # Not told while one runs.
     assert until(lambda: Site(deployer).status()["jobs"]["tick"])["result"] == "success"
 

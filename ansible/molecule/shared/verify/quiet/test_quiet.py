@@ -21,7 +21,7 @@ def test_a_release_that_always_fails_is_taken_back(deployer: Any, ask: Callable[
         answers[ask("/no-such-link").status] += 1
         time.sleep(0.5)
     assert deploy.wait() != 0, f"it went live, and failed {answers[500]} requests"
-    assert "it fails more often than the release before it" in deploy.said, deploy.said
+    assert "the new release fails more often than the old one" in deploy.output, deploy.output
     assert site.status()["live"] == old
     assert 3 <= answers[500] <= MOST
     assert answers.keys() <= {404, 500}

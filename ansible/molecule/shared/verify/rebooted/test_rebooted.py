@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 from deploys import Deploy, Site, examples
 
+from tools.checkout import container
+
 
 @pytest.mark.parametrize("phase", examples(["migrate", "probe", "watch-canary", "watch", "retire"], "watch"))
 def test_the_host_restarts(deployer: Any, docker: str, name: str, phase: str, ask: Callable[..., Any]) -> None:
@@ -15,7 +17,7 @@ def test_the_host_restarts(deployer: Any, docker: str, name: str, phase: str, as
     deploy = Deploy("migration-slow" if phase == "migrate" else "")
     status = site.until(lambda status: any(each["phase"] == phase for each in status["releases"]))
     new = next(each["release"] for each in status["releases"] if each["phase"] == phase)
-    subprocess.run([docker, "restart", f"slipway-host-{name}"], check=True, capture_output=True)
+    subprocess.run([docker, "restart", container(name)], check=True, capture_output=True)
     deploy.wait()
     status = site.until(lambda status: status["state"] == "healthy")
     assert status["live"] in ({new, old} if phase in {"watch", "retire"} else {old})

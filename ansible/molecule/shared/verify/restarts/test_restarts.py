@@ -1,4 +1,4 @@
-"""PostgreSQL and the broker restart under load: what the site's clients see, and that the app needs no help. See docs/data.md."""
+"""PostgreSQL and the broker restart under load: what clients see (docs/reference/failures.md)."""
 
 import json
 import subprocess
@@ -27,8 +27,8 @@ class Load:
         self.folder = ROOT / ".cache" / "load" / name
 
     def run(self, *command: str) -> None:
-        """Run a verb of tests/load/load. What it makes of failures is not asked: some are expected."""
-        subprocess.run([sys.executable, ROOT / "tests/load/load", *command], capture_output=True, check=False)
+        """Run a verb of labs.load. Its exit status is ignored: some failures are expected."""
+        subprocess.run([sys.executable, "-m", "labs.load", *command], capture_output=True, check=False)
 
     def lines(self, name: str) -> list[dict[str, Any]]:
         """One of its files."""
@@ -65,19 +65,19 @@ def processes(host: Any) -> set[str]:
 
 
 def away(host: Any, ask: Any, command: str) -> tuple[float, float, list[tuple[int, str]]]:
-    """Make a command; tell when it began and ended, and what /readyz said meanwhile."""
+    """Run a command; return when it began and ended, and the responses of /readyz meanwhile."""
     with ThreadPoolExecutor(1) as pool:
         began = time.time()
         done = pool.submit(host.check_output, command)
-        said = []
+        responses = []
         while not done.done():
             answer = ask("/readyz")
-            said.append((answer.status, answer.body.decode()))
+            responses.append((answer.status, answer.body.decode()))
             time.sleep(0.05)
         done.result()
         ended = time.time()
     time.sleep(SETTLED_SECONDS)
-    return began, ended, said
+    return began, ended, responses
 
 
 @pytest.mark.parametrize(

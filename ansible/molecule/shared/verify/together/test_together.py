@@ -8,6 +8,8 @@ import pytest
 import testinfra
 from deploys import HOSTS, SCENARIO, Deploy, Site
 
+from tools.checkout import container
+
 NAMES = [f"molecule-hosts-{number}" for number in (1, 2, 3)]
 DOCKER = "/usr/bin/docker"
 
@@ -33,7 +35,7 @@ def live(sites: dict[str, Site]) -> list[str]:
 
 def migrated(sites: dict[str, Site], release: str) -> list[str]:
     """The hosts that ran the migrations of a release."""
-    command = f"journalctl --quiet --output=cat --unit=migrate@{release}.service"
+    command = f"journalctl --namespace=app --quiet --output=cat --unit=migrate@{release}.service"
     return [name for name, site in sites.items() if site.deployer.check_output(command).strip()]
 
 
@@ -47,7 +49,7 @@ def broken(sites: dict[str, Site]) -> Iterator[str]:
 
 
 def on_host(program: str, name: str) -> None:
-    subprocess.run([DOCKER, "exec", f"slipway-host-{name}", "sh", "-ec", program], check=True)
+    subprocess.run([DOCKER, "exec", container(name), "sh", "-ec", program], check=True)
 
 
 def test_all_of_them_serve_the_first_release(sites: dict[str, Site]) -> None:
@@ -60,7 +62,7 @@ def test_all_of_them_serve_the_first_release(sites: dict[str, Site]) -> None:
 def test_a_deploy_reaches_all_of_them(sites: dict[str, Site], serial: int) -> None:
     (before,) = set(live(sites))
     run = deploy("", f"--extra-vars=release_serial={serial}")
-    assert run.wait() == 0, run.said
+    assert run.wait() == 0, run.output
     (after,) = set(live(sites))
     assert after != before
     assert migrated(sites, after) == NAMES[:1]
@@ -72,7 +74,7 @@ def test_a_failure_on_one_takes_all_of_them_back(sites: dict[str, Site], broken:
     (before,) = set(live(sites))
     run = deploy("on-one-host", f"--extra-vars=release_serial={serial}")
     assert run.wait() != 0
-    assert "the licence of this host has expired" in run.said
+    assert "the licence of this host has expired" in run.output
     assert set(live(sites)) == {before}
     for site in sites.values():
         # Nobody waits for an old instance's last answers.
@@ -91,7 +93,7 @@ def test_a_controller_that_is_gone_leaves_them_healthy(sites: dict[str, Site]) -
     for site in sites.values():
         site.until(lambda status: status["state"] == "healthy" and status["live"] == before)
     run = deploy()
-    assert run.wait() == 0, run.said
+    assert run.wait() == 0, run.output
     (after,) = set(live(sites))
     assert after != before
 
@@ -99,19 +101,19 @@ def test_a_controller_that_is_gone_leaves_them_healthy(sites: dict[str, Site]) -
 @pytest.mark.catalogue
 def test_a_host_that_is_down_is_named_before_anything_starts(sites: dict[str, Site]) -> None:
     (before,) = set(live(sites))
-    subprocess.run([DOCKER, "stop", f"slipway-host-{NAMES[2]}"], check=True, capture_output=True)
+    subprocess.run([DOCKER, "stop", container(NAMES[2])], check=True, capture_output=True)
     try:
         run = deploy()
         assert run.wait() != 0
-        assert f"{NAMES[2]} cannot be reached" in run.said
-        assert "release_allow_missing=true" in run.said
+        assert f"{NAMES[2]} cannot be reached" in run.output
+        assert "release_allow_missing=true" in run.output
         assert [sites[name].status()["live"] for name in NAMES[:2]] == [before, before]
 
         run = deploy("", "--extra-vars=release_allow_missing=true")
-        assert run.wait() == 0, run.said
-        assert f"Not deployed to, since they cannot be reached: {NAMES[2]}" in run.said
+        assert run.wait() == 0, run.output
+        assert f"Not deployed, since unreachable: {NAMES[2]}" in run.output
     finally:
-        subprocess.run([DOCKER, "start", f"slipway-host-{NAMES[2]}"], check=True, capture_output=True)
+        subprocess.run([DOCKER, "start", container(NAMES[2])], check=True, capture_output=True)
     deadline = time.monotonic() + 60
     while subprocess.run(_ssh(NAMES[2]), capture_output=True, check=False).returncode:
         assert time.monotonic() < deadline
@@ -122,7 +124,7 @@ def test_a_host_that_is_down_is_named_before_anything_starts(sites: dict[str, Si
 @pytest.mark.catalogue
 def test_the_next_deploy_brings_them_together(sites: dict[str, Site]) -> None:
     run = deploy()
-    assert run.wait() == 0, run.said
+    assert run.wait() == 0, run.output
     assert len(set(live(sites))) == 1
 
 

@@ -1,6 +1,0 @@
-# Slipway's own server with an app that starts a thread while it is imported.
-FROM slipway-stranger:ours
-USER 0
-RUN printf '\nimport threading, time\nthreading.Thread(target=time.sleep, args=(3600,), name="prices", daemon=True).start()\n' >> app/main.py \
-    && python -m compileall -q -f --invalidation-mode unchecked-hash app/main.py
-USER 10001

@@ -1,1 +1,0 @@
-"""Draws a recorded load, with the deploys in it, as a page."""

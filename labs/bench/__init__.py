@@ -1,0 +1,1 @@
+"""Performance measured on hosts of its own: `make bench`. See docs/measurements/."""

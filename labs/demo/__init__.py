@@ -1,0 +1,1 @@
+"""A good deploy, a bad one and a rollback under load: `make demo`."""

@@ -1,0 +1,1 @@
+"""The load of every test and lab: Locust at a constant rate, each response checked, each request logged."""

@@ -1,0 +1,1 @@
+"""Alerts: what is wrong with a host is told by webhook or mail, once when it begins and once when it is over."""

@@ -1,0 +1,62 @@
+"""One check, as alerts.service runs it: look, compare with what was told, and deliver what is new."""
+
+import os
+import sys
+import time
+from pathlib import Path
+
+from slipway.alerts import checks, facts
+from slipway.alerts.alert import Alert, Message, Place
+from slipway.alerts.book import Book
+from slipway.alerts.send import send
+from slipway.alerts.settings import Receiver, Settings
+from slipway.engine.host import Host
+from slipway.engine.status import status
+from slipway.engine.terminal import printable
+from slipway.model import owner
+from slipway.model.errors import SlipwayError
+from slipway.model.site import Site
+
+
+def main() -> int:
+    """Check once. Returns 1 if the settings are damaged."""
+    try:
+        settings = Settings.load(Path(os.environ["CREDENTIALS_DIRECTORY"], "alerts"))
+        host = Host(Site.load())
+        site = owner.load(host.owner) or {}
+    except SlipwayError as error:
+        print(f"alerts: {error}", file=sys.stderr)
+        return 1
+    place = Place(host.name, str(site.get("project") or ""), str(site.get("environment") or ""))
+    receivers = _names(settings.receivers)
+    file = Path(os.environ["STATE_DIRECTORY"], "state.json")
+    book, now = Book.load(file), time.time()
+    for message in book.note(_look(host, settings, book), receivers, now):
+        print(printable(message.subject(place)))
+    book.save(file)  # before anything is sent
+
+    def deliver(name: str, message: Message) -> str:
+        return send(receivers[name], message, place)
+
+    for failure in book.deliver(deliver, lambda: book.save(file), now):
+        print(f"not delivered to {failure}", file=sys.stderr)
+    return 0
+
+
+def _look(host: Host, settings: Settings, book: Book) -> list[Alert]:
+    """What is wrong. Where that cannot be read, this is told, and nothing is over."""
+    try:
+        return checks.found(status(host), facts.read(host, settings.https_port))
+    except (SlipwayError, OSError) as error:
+        before = [each.alert for each in book.alerts.values() if each.told]
+        unreadable = Alert("status", "the host's state cannot be read", str(error), "slipway status")
+        return [*(each for each in before if each.key != unreadable.key), unreadable]
+
+
+def _names(receivers: tuple[Receiver, ...]) -> dict[str, Receiver]:
+    """Name each by its place in alerts_to and its kind: its URL is a secret."""
+    return {f"{number}-{each.kind}": each for number, each in enumerate(receivers, 1)}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

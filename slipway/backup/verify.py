@@ -1,0 +1,59 @@
+"""Restore the newest backup into scratch databases, as restore-test.service does every week."""
+
+from typing import Any
+
+from slipway.backup import postgresql, report
+from slipway.backup.restic import Repository
+from slipway.backup.settings import Settings
+from slipway.backup.staging import (
+    SCRATCH,
+    STAGING,
+    Manifest,
+    below,
+    emptied,
+    expected_bytes,
+    require_room,
+    restore_databases,
+)
+
+
+def verify(settings: Settings, repository: Repository) -> dict[str, Any]:
+    """Verify the repository, restore the databases of the newest snapshot, and compare their rows with the backup's.
+
+    Raises:
+        BackupError: they do not come back as they were.
+    """
+    if report.found()["backup"]["state"] == "empty":
+        return {"state": "empty"}
+    repository.unlock()
+    snapshot = repository.latest()
+    repository.check()
+    # The dump, and PostgreSQL's database made of it.
+    require_room(2 * expected_bytes(settings))
+    with emptied(SCRATCH, 0o711) as scratch:
+        repository.restore(snapshot, scratch, STAGING)
+        restored = below(scratch, STAGING)
+        manifest = Manifest.load(restored)
+        try:
+            restore_databases(restored, manifest)
+        finally:
+            if settings.postgresql:
+                postgresql.drop()
+    tables, rows = manifest.counts
+    return {"snapshot": snapshot.short, "snapshot_at": manifest.at, "tables": tables, "rows": rows}
+
+
+def run() -> None:
+    """Test the newest backup, and record how it went.
+
+    Raises:
+        BackupError: it cannot be restored.
+    """
+    with report.locked():
+        with report.recorded(report.TEST) as found:
+            settings = Settings.load()
+            found |= verify(settings, Repository(settings))
+        if found["state"] == "empty":
+            print("nothing to restore yet: the app has no data")
+            return
+        print(f"snapshot {found['snapshot']}: {found['rows']} rows in {found['tables']} tables came back")

@@ -1,0 +1,1 @@
+"""Check an image against docs/reference/contract.md; see tools/contract."""

@@ -1,0 +1,248 @@
+"""The verbs that a host answers: its own command `slipway`, over SSH."""
+
+import json
+import shlex
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from slipway.controller import host_status, inventory
+from slipway.controller.cli.options import LOCAL, AsJson, Environment, OneHost, Verbose, verify_answered
+from slipway.controller.page.report import page
+from slipway.controller.playbook import Playbook, sources
+from slipway.controller.project import Project
+from slipway.model.errors import SlipwayError, UsageError
+from slipway.model.maintenance import MESSAGE, check
+from slipway.model.period import Period
+from slipway.model.scale import workers
+
+PROGRAM = "/usr/local/lib/slipway/backup"
+REPORT_SECONDS = 300
+"""A million requests are counted in less than one minute."""
+NO_BACKUPS = "this host has no backups. Set backup_repository and backup_password, then slipway provision"
+
+
+def _hosts(environment: str, name: str) -> inventory.Hosts:
+    project = Project.find(Path.cwd())
+    verify_answered(project, environment)
+    return inventory.chosen(inventory.read(sources(project, environment)), name)
+
+
+def _first(environment: str, name: str) -> tuple[str, dict[str, Any]]:
+    """Return the host for a command that runs once: the named host, or the first."""
+    return next(iter(_hosts(environment, name).items()))
+
+
+def status(
+    context: typer.Context,
+    environment: Environment = LOCAL,
+    as_json: AsJson = False,
+    verbose: Verbose = False,
+) -> None:
+    """Show the live release, who deployed it and when, and the releases that are kept."""
+    if not as_json:
+        project = Project.find(Path.cwd())
+        if not context.obj:
+            verify_answered(project, environment)
+        playbook = Playbook("status", "status.yml", project, environment, context.obj)
+        raise typer.Exit(0 if playbook.run(verbose=verbose, tells_phases=False) else 1)
+    hosts = _hosts(environment, "")
+    with ThreadPoolExecutor() as pool:
+        answers = dict(zip(hosts, pool.map(lambda each: _ask(*each), hosts.items()), strict=True))
+    print(json.dumps(answers))
+    if any("error" in answer for answer in answers.values()):
+        raise typer.Exit(1)
+
+
+def _ask(name: str, values: dict[str, Any]) -> dict[str, Any]:
+    """Return one host's status, or why there is none."""
+    try:
+        return host_status.ask(inventory.ssh(name, values, "deploy"))
+    except SlipwayError as error:
+        return {"error": str(error)}
+
+
+def report(
+    environment: Environment = LOCAL,
+    since: Annotated[Period, typer.Option("--since", help="The last day, or the last week.")] = Period.DAY,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="The page (default: report-ENVIRONMENT.html).")
+    ] = None,
+    host: OneHost = "",
+) -> None:
+    """Draw a host's last day or week: requests, failures, response times, deploys, restarts, memory and disk.
+
+    One HTML page that loads nothing, from nginx's log and the audit. The host counts; addresses and queries stay there.
+    """
+    file = output or Path(f"report-{environment}.html")
+    if file.is_dir() or not file.absolute().parent.is_dir():
+        raise UsageError(f"--output {file} is a folder or is in none. Name a file, as --output report.html")
+    hosts = _hosts(environment, host)
+    with ThreadPoolExecutor() as pool:
+        told = pool.map(lambda name: _report(name, hosts[name], since, environment), hosts)
+        answers = dict(zip(hosts, told, strict=True))
+    file.write_text(page(environment, since, answers), encoding="utf-8")
+    print(f"Page: {file.absolute()}")
+
+
+def _report(name: str, values: dict[str, Any], since: Period, environment: str) -> dict[str, Any]:
+    ssh = inventory.ssh(name, values, "deploy")
+    try:
+        return host_status.ask_for(f"slipway report --since={since}", ssh, timeout=REPORT_SECONDS)
+    except host_status.NoStatusError as error:
+        if "invalid choice: 'report'" in str(error):
+            raise SlipwayError(f"{name}: its engine has no report yet. Type: slipway provision {environment}") from None
+        raise SlipwayError(f"{name}: {error}") from None
+
+
+def logs(
+    environment: Environment = LOCAL,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Print new lines as they come.")] = False,
+    lines: Annotated[int, typer.Option("--lines", "-n", min=0, help="The number of lines to begin with.")] = 100,
+    release: Annotated[str, typer.Option("--release", metavar="NAME", help="Another release than the live one.")] = "",
+    process: Annotated[
+        str,
+        typer.Option(
+            "--process", metavar="NAME", help="A process of the Procfile; web is the web server (default: all)."
+        ),
+    ] = "",
+    host: OneHost = "",
+    verbose: Verbose = False,
+) -> None:
+    """Print the app's log."""
+    hosts = _hosts(environment, host)
+    if follow and len(hosts) > 1:
+        raise UsageError(f"--follow shows one host, and {environment} has {', '.join(hosts)}. Name one: --host NAME")
+    command = ["slipway", "logs", f"--lines={lines}", *(["--follow"] if follow else [])]
+    command += [f"--release={release}"] if release else []
+    command += [f"--process={process}"] if process else []
+    failed = 0
+    for name, values in hosts.items():
+        if len(hosts) > 1:
+            print(f"== {name}", flush=True)
+        failed |= _ssh(inventory.ssh(name, values, "deploy"), command, verbose=verbose)
+    raise typer.Exit(1 if failed else 0)
+
+
+def run(
+    context: typer.Context,
+    environment: Environment = LOCAL,
+    timeout: Annotated[float, typer.Option("--timeout", help="Seconds after which it is stopped.")] = 3600,
+    host: OneHost = "",
+    verbose: Verbose = False,
+) -> None:
+    """Run the command after -- in the live release.
+
+    As: slipway run production -- python -m app.report
+
+    It has the release's files, its sandbox, user and secrets. The exit status is the command's own.
+    """
+    if not context.obj:
+        raise UsageError(f"No command to run. Write it behind --: slipway run {environment} -- python -m app.report")
+    name, values = _first(environment, host)
+    command = ["slipway", "run", f"--timeout={timeout}", "--", *context.obj]
+    raise typer.Exit(_ssh(inventory.ssh(name, values, "deploy"), command, verbose=verbose))
+
+
+class Switch(StrEnum):
+    """Whether maintenance is to be on."""
+
+    ON = "on"
+    OFF = "off"
+
+
+def maintenance(
+    switch: Annotated[Switch, typer.Argument(help="on: clients get 503; off: they get the app again.")],
+    environment: Environment = LOCAL,
+    message: Annotated[
+        str, typer.Option("--message", "-m", metavar="TEXT", help="What clients read: one line of plain text.")
+    ] = MESSAGE,
+    verbose: Verbose = False,
+) -> None:
+    """Answer with 503 and a message, through deploys and reboots, until it is off again.
+
+    Health checks, deploys and nginx_maintenance_addresses still reach the app.
+    """
+    if switch is Switch.ON:
+        check(message)
+    # With `off` the host refuses a message.
+    words = [f"--message={message}"] if switch is Switch.ON or message != MESSAGE else []
+    command = ["slipway", "maintenance", switch.value, *words]
+    failed = 0
+    for name, values in _hosts(environment, "").items():
+        print(f"{name}: ", end="", flush=True)
+        failed |= _ssh(inventory.ssh(name, values, "deploy"), command, verbose=verbose)
+    raise typer.Exit(1 if failed else 0)
+
+
+def scale(
+    words: Annotated[str, typer.Argument(metavar="workers=N", help="A number, or default for that of provisioning.")],
+    environment: Environment = LOCAL,
+    host: OneHost = "",
+    verbose: Verbose = False,
+) -> None:
+    """Run the live release with another number of web workers, until the next deploy or reboot.
+
+    Requests wait while its server restarts. For good: app_workers, then slipway provision.
+    """
+    workers(words)
+    failed = 0
+    for name, values in _hosts(environment, host).items():
+        print(f"{name}: ", end="", flush=True)
+        failed |= _ssh(inventory.ssh(name, values, "deploy"), ["slipway", "scale", words], verbose=verbose)
+    raise typer.Exit(1 if failed else 0)
+
+
+def shell(environment: Environment = LOCAL, host: OneHost = "", verbose: Verbose = False) -> None:
+    """Open a shell in the live release, as the app's user. It needs the login that provisions the host."""
+    name, values = _first(environment, host)
+    user = inventory.admin(values)
+    command = ["slipway", "shell"] if user == "root" else ["sudo", "slipway", "shell"]
+    raise typer.Exit(_ssh(inventory.ssh(name, values, user, "-t"), command, verbose=verbose))
+
+
+def restore(
+    environment: Environment,
+    snapshot: Annotated[str, typer.Option("--snapshot", metavar="ID", help="This snapshot, not the newest.")] = "",
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Also where a host has data. They are kept aside on the host.")
+    ] = False,
+    host: OneHost = "",
+    verbose: Verbose = False,
+) -> None:
+    """Bring the data of a backup back, on the host that they are of or on a new machine after `slipway provision`.
+
+    It needs the login that provisions the hosts. What was written after the backup is lost.
+    """
+    project = Project.find(Path.cwd())
+    verify_answered(project, environment)
+    hosts = inventory.chosen(inventory.with_data(sources(project, environment)), host)
+    migrates = next((name for name, values in hosts.items() if values["app"]), "")
+    for name, values in hosts.items():
+        user = inventory.admin(values)
+        command = [*(["sudo"] if user != "root" else []), PROGRAM, "restore"]
+        command += [f"--snapshot={snapshot}"] * bool(snapshot) + ["--replace"] * replace
+        command += ["--migrate"] * (name == migrates)
+        script = f"[ -x {PROGRAM} ] || {{ echo 'error: {NO_BACKUPS}' >&2; exit 1; }}; exec {shlex.join(command)}"
+        print(f"== {name}", flush=True)
+        if _ssh(inventory.ssh(name, values, user), ["sh", "-c", script], verbose=verbose):
+            raise typer.Exit(1)
+
+
+def _ssh(connection: list[str], command: list[str], *, verbose: bool) -> int:
+    """Run a command on a host. Returns its exit status.
+
+    Raises:
+        SlipwayError: the host cannot be reached; ssh has printed why.
+    """
+    words = [*connection, shlex.join(command)]
+    if verbose:
+        print(shlex.join(words), flush=True)
+    status = subprocess.run(words, check=False).returncode
+    if status == 255:  # ssh itself
+        raise SlipwayError(f"The host cannot be reached as {connection[-1]}. Try: {shlex.join(connection)}")
+    return status

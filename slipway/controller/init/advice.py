@@ -1,0 +1,140 @@
+"""What will not work as it is, each with what to type."""
+
+from collections.abc import Iterator
+
+from slipway.controller.init.findings import Findings
+from slipway.controller.init.manager import Manager
+from slipway.controller.init.processes import QUEUES
+from slipway.controller.init.render import size_in_words
+from slipway.controller.init.requirements import SETUP
+
+ADD = {
+    "uv": "uv add uvicorn",
+    "poetry": "poetry add uvicorn",
+    "pdm": "pdm add uvicorn",
+    "pipenv": "pipenv install uvicorn",
+}
+LOCK = {"uv": "uv lock", "poetry": "poetry lock", "pdm": "pdm lock", "pipenv": "pipenv lock"}
+
+
+def advise(findings: Findings, left_alone: list[str], ignored: list[str]) -> Iterator[str]:
+    """Yield the warnings about a repository, the most severe of a subject first.
+
+    Args:
+        findings: the repository.
+        left_alone: files that are there with another content.
+        ignored: files that git would not commit.
+    """
+    yield from _of_apps(findings)
+    yield from (_of_others_dockerfile if findings.has_own_dockerfile else _of_dockerfile)(findings)
+    yield from _of_environment(findings)
+    yield from _of_data(findings)
+    yield from _of_processes(findings)
+    if findings.services.clients and not findings.services.external:
+        yield "app_egress: internet, since the app calls other services. `none` keeps it from reaching any"
+    if left_alone:
+        yield f"left alone, though different from what would be written: {', '.join(left_alone)}"
+    if ignored:
+        yield f"git ignores {', '.join(ignored)}, which others and CI need. Type: git add --force {' '.join(ignored)}"
+
+
+def _of_apps(findings: Findings) -> Iterator[str]:
+    beside = [app for app in findings.others if not app.file.is_relative_to(findings.workdir)]
+    if beside:
+        folders = ", ".join(dict.fromkeys(str(app.file.parent) for app in beside))
+        yield f"one app is deployed from here, not those in {folders}. For another one: slipway init in its own folder"
+    others = ", ".join(str(app) for app in findings.others if app not in beside)
+    if others:
+        yield (
+            f"not deployed: {others}. To choose another app, name it in pyproject.toml, below [tool.fastapi]: "
+            f'entrypoint = "{findings.target}"'
+        )
+
+
+def _of_dockerfile(findings: Findings) -> Iterator[str]:
+    packages = findings.packages
+    uses_pip = packages.manager is Manager.PIP
+    if findings.server is None:
+        add = ADD.get(packages.manager, f"echo uvicorn >> {packages.files[0]}" if uses_pip else "uv add uvicorn")
+        yield f"no package of the app is a server, so the image cannot start. Type: {add}"
+    if not packages.lock:
+        frozen = packages.files[0] if uses_pip else "requirements.txt" if packages.files[0] in SETUP else ""
+        freeze = f"pip freeze > {frozen}, in the app's environment"
+        lock = freeze if frozen else LOCK.get(packages.manager, "uv lock")
+        yield f"nothing pins the versions of the dependencies, so each build may get others. Type: {lock}"
+    if packages.outside:
+        yield (
+            f"dependencies outside of {findings.base}: {', '.join(packages.outside)}. Docker does not see these: build "
+            "from a folder above (release_context)"
+        )
+    if packages.indexes:
+        yield (
+            f"packages come from {', '.join(packages.indexes)}. If that wants a password, `docker build` does not have "
+            "it: name a command that builds the image in release_build"
+        )
+    if not findings.is_python_allowed:
+        yield f"no image has the Python that the project requires: the Dockerfile has {findings.python}"
+    for name, size in findings.context.large:
+        yield f"{name} ({size_in_words(size)}) is left out of the image. If the app reads it: !/{name} in .dockerignore"
+
+
+def _of_others_dockerfile(findings: Findings) -> Iterator[str]:
+    if not findings.dockerfile:
+        return
+    path, context = findings.dockerfile.path, findings.dockerfile.context
+    if findings.stage:
+        yield (
+            f"docker build ends with the last stage of {path}; Compose builds {findings.stage}. In group_vars/all.yml: "
+            f"release_build: [docker, build, --quiet, --target={findings.stage}, --file={path}, {context}]"
+        )
+    if (findings.migrations or findings.processes) and not findings.copies_procfile:
+        yield f"{path} does not take the Procfile into the image's WORKDIR. Add a line: COPY Procfile ./"
+
+
+def _of_environment(findings: Findings) -> Iterator[str]:
+    environment = findings.environment
+    missing = [name for name, value in environment.settings.items() if not value]
+    if missing:
+        yield f"the app needs {', '.join(missing)}: set a value in deploy/<environment>/settings.env"
+    if environment.secrets:
+        named = ", ".join(environment.secrets)
+        yield f"the app needs secret values for {named}: see deploy/production/secrets.example.yml"
+    if environment.unset_secrets:
+        yield (
+            f"the app may need {', '.join(environment.unset_secrets)}, read without a default: name those it needs "
+            "in app_secrets_as_environment, and their values in secrets.yml, below app_secrets"
+        )
+    if not findings.is_ready_path_sure:
+        yield (
+            f"app_ready_path is a guess, {findings.ready_path}: no path is known that answers 2xx. Set it in "
+            "deploy/<environment>/group_vars/all.yml"
+        )
+
+
+def _of_data(findings: Findings) -> Iterator[str]:
+    if findings.migrations and findings.has_procfile_without_release:
+        yield f"the Procfile runs no migrations before a release. Add a line: release: {findings.migrations}"
+    if findings.creates_tables:
+        yield (
+            f"{findings.creates_tables} creates tables, which on a host only `release:` of the Procfile may, not the "
+            "app when it starts. Add a line with the command that creates them, as `release: python -m your_module`"
+        )
+    if findings.writes_beside_code:
+        yield (
+            "SQLite's file is beside the code, where the app may not write on a host. Put it into the folder "
+            'os.environ.get("STATE_DIRECTORY", ".")'
+        )
+
+
+def _of_processes(findings: Findings) -> Iterator[str]:
+    queue = next((name for name in QUEUES if findings.packages.has(name)), "")
+    if queue and not findings.processes:
+        yield f"no worker of {queue} was found. If there is one: a line of the Procfile, and its name in app_processes"
+    for process in findings.processes:
+        if not process.command.startswith("exec "):
+            yield f"{process.name} in the Procfile has to begin with exec, to be told to stop: exec {process.command}"
+    if findings.packages.has("apscheduler"):
+        yield (
+            "APScheduler in the web server runs in each of its workers, and twice during a deploy. Once only: a "
+            "process of its own in the Procfile, `single` in app_processes"
+        )

@@ -1,0 +1,230 @@
+"""Where the app object is: an instance of a framework's class, or the function that returns one."""
+
+import ast
+import re
+import tomllib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
+
+from slipway.controller.init.sources import ASIDE, Module, Origin, Sources
+
+CLASSES = re.compile(
+    r"(fastapi(\.applications)?\.FastAPI|starlette(\.applications)?\.Starlette|litestar(\.app)?\.Litestar|quart\.Quart"
+    r"|django\.core\.asgi\.get_asgi_application|channels\.routing\.ProtocolTypeRouter)"
+)
+WRAPPER = re.compile(r"ASGI|Middleware", re.IGNORECASE)
+"""A class with such a name takes an app and is served in its place: socketio.ASGIApp, CORSMiddleware."""
+WSGI = re.compile(r"flask\.|django\.core\.wsgi\.|wsgi", re.IGNORECASE)
+USUAL_FILES = ("main", "app", "api", "asgi", "server", "__init__")
+USUAL_NAMES = ("app", "application", "api", "asgi")
+USUAL_FACTORIES = ("create_app", "make_app", "get_app", "app_factory", "build_app")
+SERVERS = re.compile(r"\b(uvicorn|gunicorn|hypercorn|granian|daphne|fastapi)\b", re.IGNORECASE)
+REFERENCE = re.compile(r"(?<![\w./:-])([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*):([A-Za-z_]\w*)(?![\w/.:])")
+FILE = re.compile(r"\bfastapi\W+(?:run|dev)\b.*?([\w./-]+\.py)\b(?::(\w+))?")
+
+
+@dataclass(frozen=True)
+class App:
+    """An app object and where it is."""
+
+    file: PurePosixPath
+    """Relative to the repository."""
+    name: str
+    is_factory: bool = False
+    imported_as: str = ""
+    """The module's name in the command that starts it, empty without one: `shop.main`."""
+
+    def __str__(self) -> str:
+        return f"{self.name}{'()' if self.is_factory else ''} in {self.file}"
+
+    @property
+    def is_aside(self) -> bool:
+        """Whether it is an app of tests, documentation or examples."""
+        in_folder = any(part in ASIDE for part in self.file.parts[:-1])
+        return in_folder or self.file.name.startswith("test_") or self.file.name == "conftest.py"
+
+    @property
+    def root(self) -> PurePosixPath | None:
+        """The folder from which the module has that name."""
+        path = self.file.parent if self.file.name == "__init__.py" else self.file.with_suffix("")
+        depth = len(self.imported_as.split("."))
+        return PurePosixPath(*path.parts[:-depth]) if self.imported_as else None
+
+    def module(self, root: PurePosixPath) -> str:
+        """Return the module's name as imported from a folder: `shop.main`."""
+        path = self.file.relative_to(root).with_suffix("")
+        parts = path.parts[:-1] if path.name == "__init__" else path.parts
+        return ".".join(parts)
+
+
+def find_apps(sources: Sources) -> list[App]:
+    """Return every app object and factory of a repository, the most probable first.
+
+    Left out are an app that another one mounts or wraps, and a factory that a module-level object comes from.
+    """
+    makers = {(module.path, name): bare for module in sources.modules for name, bare in _makers(module)}
+    subclasses = set(_subclasses(sources))
+    objects: list[Origin] = []
+    used: set[Origin] = set()
+    for module in sources.modules:
+        for name, call in _assigned(module):
+            made_by = sources.origin(module, call.func) if isinstance(call, ast.Call) else None
+            is_class = CLASSES.fullmatch(module.resolve(_called(call)))
+            if is_class or made_by in makers or made_by in subclasses:
+                objects.append((module.path, name))
+                used |= {made_by} if made_by else set()
+    inner = _mounted(sources)
+    for module in sources.modules:
+        for name, call in _assigned(module):
+            wrapped = {sources.origin(module, each) for each in _arguments(call)}.intersection(objects)
+            # app = Middleware(app) is served; other = Admin(app) is not.
+            if wrapped and (WRAPPER.search(module.resolve(_called(call)).rpartition(".")[2]) or name in USUAL_NAMES):
+                objects.append((module.path, name))
+                inner |= wrapped - {(module.path, name)}
+    found = [App(*origin) for origin in dict.fromkeys(objects)]
+    with_object = {app.file for app in found}
+    found += [
+        App(path, name, is_factory=True)
+        for (path, name), bare in makers.items()
+        if bare and (path, name) not in used and path not in with_object
+    ]
+    served = [app for app in found if (app.file, app.name) not in inner]
+    return sorted(served or found, key=_rank)
+
+
+def from_command(text: str, sources: Sources, apps: Iterable[App]) -> App | None:
+    """Return the app that a command starts: `uvicorn shop.main:app`, `fastapi run shop/main.py`.
+
+    Args:
+        text: a Dockerfile, a Procfile, a script.
+        sources: the repository's Python files.
+        apps: those that were found; a server's command may name another object in one of the files.
+    """
+    apps = list(apps)
+    for line in text.replace("\\\n", " ").splitlines():
+        file = FILE.search(line)
+        for app in apps:
+            is_file = file and f"/{app.file}".endswith(f"/{file[1].removeprefix('./')}")
+            if file and is_file and file[2] in {None, app.name}:
+                return app
+        for module, name in REFERENCE.findall(line):
+            for app in apps:
+                dotted = ".".join(app.file.with_suffix("").parts).removesuffix(".__init__")
+                if app.name == name and f".{dotted}".endswith(f".{module}"):
+                    return replace(app, imported_as=module)
+            if SERVERS.search(line) and (named := _bound(sources, module, name)) and not named.is_aside:
+                return replace(named, imported_as=module, is_factory=named.is_factory or "--factory" in line)
+    return None
+
+
+def from_entrypoint(pyproject: str, sources: Sources, apps: Iterable[App]) -> App | None:
+    """Return the app that `[tool.fastapi] entrypoint` names."""
+    try:
+        entrypoint = tomllib.loads(pyproject).get("tool", {}).get("fastapi", {}).get("entrypoint", "")
+    except tomllib.TOMLDecodeError:
+        return None
+    return from_command(f"fastapi {entrypoint}", sources, apps)
+
+
+def calls_of_servers(sources: Sources) -> str:
+    """Return commands that do what `uvicorn.run(...)` does in Python, one per line."""
+    lines = []
+    for module in sources.modules:
+        for node in ast.walk(module.tree) if "uvicorn" in module.text else ():
+            if isinstance(node, ast.Call) and node.args and module.resolve(node.func) == "uvicorn.run":
+                app = node.args[0]
+                if isinstance(app, ast.Constant) and isinstance(app.value, str):
+                    lines.append(f"uvicorn {app.value}")
+                elif origin := sources.origin(module, app):
+                    lines.append(f"fastapi run {origin[0]}:{origin[1]}")
+    return "\n".join(lines)
+
+
+def _bound(sources: Sources, dotted: str, name: str) -> App | None:
+    """Return a module's object of any kind that a server is told to serve."""
+    module = sources.find(dotted)
+    for statement in module.statements() if module else ():
+        if module and isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef) and statement.name == name:
+            return App(
+                module.path, name, is_factory=not {"scope", "receive"} & {each.arg for each in statement.args.args}
+            )
+        targets = statement.targets if isinstance(statement, ast.Assign) else [getattr(statement, "target", None)]
+        if module and any(isinstance(target, ast.Name) and target.id == name for target in targets):
+            value = getattr(statement, "value", None)
+            return None if value and WSGI.match(module.resolve(_called(value))) else App(module.path, name)
+    return App(module.path, name) if module and name in module.imported else None
+
+
+def _assigned(module: Module) -> Iterator[tuple[str, ast.expr]]:
+    """Yield the names that a module binds to the result of a call, with the call; with its type if a name has one."""
+    for statement in module.statements():
+        if not isinstance(statement, ast.Assign | ast.AnnAssign) or statement.value is None:
+            continue
+        targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
+        for name in (target.id for target in targets if isinstance(target, ast.Name)):
+            if isinstance(statement.value, ast.Call):
+                yield name, statement.value
+            if isinstance(statement, ast.AnnAssign):
+                yield name, statement.annotation
+
+
+def _called(node: ast.expr) -> ast.expr:
+    return node.func if isinstance(node, ast.Call) else node
+
+
+def _arguments(node: ast.expr) -> list[ast.expr]:
+    return [*node.args, *(keyword.value for keyword in node.keywords)] if isinstance(node, ast.Call) else []
+
+
+def _subclasses(sources: Sources) -> Iterator[Origin]:
+    for module in sources.modules:
+        for node in module.statements():
+            if isinstance(node, ast.ClassDef) and any(CLASSES.fullmatch(module.resolve(base)) for base in node.bases):
+                yield module.path, node.name
+
+
+def _makers(module: Module) -> Iterator[tuple[str, bool]]:
+    """Yield the functions that return an app, and whether each can be called without arguments."""
+    for node in module.statements():
+        if not isinstance(node, ast.FunctionDef):
+            continue
+        created = {
+            target.id
+            for inner in ast.walk(node)
+            if isinstance(inner, ast.Assign) and isinstance(inner.value, ast.Call)
+            for target in inner.targets
+            if isinstance(target, ast.Name) and CLASSES.fullmatch(module.resolve(inner.value.func))
+        }
+        returns = [inner.value for inner in ast.walk(node) if isinstance(inner, ast.Return) and inner.value]
+        if (node.returns and CLASSES.fullmatch(module.resolve(node.returns))) or any(
+            (isinstance(value, ast.Name) and value.id in created)
+            or (isinstance(value, ast.Call) and CLASSES.fullmatch(module.resolve(value.func)))
+            for value in returns
+        ):
+            arguments = node.args
+            required = len(arguments.args) + len(arguments.posonlyargs) - len(arguments.defaults)
+            yield node.name, required <= 0 and None not in arguments.kw_defaults
+
+
+def _mounted(sources: Sources) -> set[Origin | None]:
+    """Return the apps that another app mounts."""
+    return {
+        sources.origin(module, argument)
+        for module in sources.modules
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "mount"
+        for argument in _arguments(node)
+    }
+
+
+def _rank(app: App) -> tuple[bool, int, int, int, str]:
+    file, name = app.file.stem, app.name
+    usual = USUAL_FACTORIES if app.is_factory else USUAL_NAMES
+    return (
+        app.is_aside,
+        USUAL_FILES.index(file) if file in USUAL_FILES else len(USUAL_FILES),
+        len(app.file.parts),
+        usual.index(name) if name in usual else len(usual),
+        str(app),
+    )

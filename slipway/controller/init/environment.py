@@ -1,0 +1,274 @@
+"""The settings and secrets that the app reads from its environment."""
+
+import ast
+import io
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from dotenv.parser import parse_stream
+
+from slipway.controller.init import text
+from slipway.controller.init.services import Services
+from slipway.controller.init.sources import ASIDE, Module, Origin, Sources
+from slipway.model import names
+
+SECRET = re.compile(r"SECRET|PASSWORD|PASSWD|TOKEN|CREDENTIAL|PRIVATE|API_?KEY|ACCESS_?KEY|_KEY$|_DSN$")
+URL = re.compile(r"(URL|URI|DSN)$")
+EXAMPLES = (".env.example", ".env.sample", ".env.template", "example.env", ".example.env", "env.example", ".env.dist")
+DATA = (
+    (r"(ASYNC_)?(POSTGRES(QL)?|PG|DB|DATABASE|SQLALCHEMY)_?(DATABASE_?)?(URL|URI|DSN)(_ASYNC)?", "{database_url}"),
+    (r"(POSTGRES(QL)?|DB|DATABASE)_(USER|USERNAME)", "{user}"),
+    (r"(POSTGRES(QL)?|DB|DATABASE)_(PASSWORD|PASS)", "{password}"),
+    (r"(POSTGRES(QL)?|DB|DATABASE)_(HOST|SERVER|HOSTNAME)", "{host}"),
+    (r"(POSTGRES(QL)?|DB|DATABASE)_PORT", "{port}"),
+    (r"(POSTGRES_DB|POSTGRES_DATABASE|DB_NAME|DB_DATABASE|DATABASE_NAME)", "{database}"),
+    (r"CELERY_BROKER(_URL)?", "{broker_url}"),
+    (r"(REDIS|VALKEY)(_\w+)?_HOST", "{host}"),
+    (r"(REDIS|VALKEY)(_\w+)?_PORT", "6379"),
+    (r"(REDIS|VALKEY|CACHE|CELERY_RESULT)_?(URL|URI|DSN|BACKEND)", "{redis_url}"),
+)
+"""The usual names for where the data is, and the form that app_data_environment gives each."""
+GIVEN = {
+    "BROKER_URL", "DATABASE_CONNECTIONS", "DATABASE_URL", "PGDATABASE", "PGHOST", "PGPASSWORD", "PGPORT", "PGUSER",
+    "PORT",
+}  # fmt: skip
+"""Set by Slipway under these names."""
+
+
+RANDOM = re.compile(r"secrets\.|os\.urandom|uuid\.?uuid4|str\(uuid")
+"""A default that differs in each process and each release: what one signs, another refuses."""
+READERS = re.compile(r"(starlette\.config\.Config|decouple\.(Auto)?Config|environs\.Env)")
+"""Classes whose objects read a setting by a call: `config("NAME")`, `env.str("NAME")`."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A name that the app reads from its environment."""
+
+    name: str
+    is_required: bool
+    """The app does not start without it."""
+    is_secret: bool = False
+    """Its type says so; its name may as well."""
+    may_be_missing: bool = False
+    """It is read without a default: None where it is missing."""
+
+
+@dataclass(frozen=True)
+class Environment:
+    """The names, each group sorted."""
+
+    data: dict[str, str]
+    """Where the data is: the name and the form of app_data_environment."""
+    secrets: tuple[str, ...]
+    """Secrets that the app does not start without."""
+    settings: dict[str, str]
+    """Settings that the app does not start without, with the value of .env.example, or empty."""
+    unset_secrets: tuple[str, ...]
+    """Secrets that are None where they are missing: the app starts and may fail later."""
+    reads_credentials: bool
+    """The app reads secrets from files in $CREDENTIALS_DIRECTORY, so they need not be in its environment."""
+
+    @property
+    def needs_tcp(self) -> bool:
+        """Whether the app puts a database's address together from host and port, which a unix socket does not have."""
+        return bool({"{host}", "{port}"}.intersection(self.data.values()))
+
+
+def find_environment(sources: Sources, services: Services, base: PurePosixPath) -> Environment:
+    """Read the settings classes of pydantic and os.environ of an app.
+
+    Args:
+        sources: the repository's Python files.
+        services: what the app connects to: without a database there is no name for one.
+        base: the folder of the app's dependencies; what is beside it is another program's.
+    """
+    read: list[Setting] = []
+    reads_credentials = False
+    classes = _settings_classes(sources)
+    for module in sources.modules:
+        if not module.path.is_relative_to(base) or any(part in ASIDE for part in module.path.parts):
+            continue
+        reads_credentials |= "CREDENTIALS_DIRECTORY" in module.text
+        read += [*_fields(sources, module, classes), *_os_environ(module), *_calls(sources, module)]
+    data = {
+        setting.name: form
+        for setting in read
+        if (form := _data_form(setting.name, services)) and setting.name not in GIVEN
+    }
+    mine = [
+        setting
+        for setting in read
+        if setting.name not in {*data, *GIVEN} and not names.is_reserved_variable(setting.name)
+    ]
+    required = {setting.name for setting in mine if setting.is_required}
+    secrets = {setting.name for setting in mine if setting.is_secret or SECRET.search(setting.name)}
+    if services.external:  # the URL of a database elsewhere has its password
+        secrets |= {name for name in required if URL.search(name)}
+    unset = {setting.name for setting in mine if setting.may_be_missing and setting.name in secrets - required}
+    examples = _examples(sources.folder, base)
+    return Environment(
+        data=dict(sorted(data.items())),
+        secrets=tuple(sorted(required & secrets)),
+        settings={name: examples.get(name, "") for name in sorted(required - secrets)},
+        unset_secrets=tuple(sorted(unset)),
+        reads_credentials=reads_credentials,
+    )
+
+
+def _data_form(name: str, services: Services) -> str:
+    for pattern, form in DATA:
+        if re.fullmatch(pattern, name):
+            is_broker = form in {"{broker_url}", "{redis_url}"} or "REDIS" in pattern
+            return form if (services.broker if is_broker else services.postgres) else ""
+    return ""
+
+
+def _settings_classes(sources: Sources) -> dict[Origin, tuple[str, str]]:
+    """Return pydantic's classes of settings and those derived from one here, with prefix and delimiter."""
+    classes: dict[Origin, tuple[str, str]] = {}
+    nodes = [
+        (module, node) for module in sources.modules for node in ast.walk(module.tree) if isinstance(node, ast.ClassDef)
+    ]
+    found = True
+    while found:
+        found = False
+        for module, node in nodes:
+            parents = [classes.get(origin) for base in node.bases if (origin := sources.origin(module, base))]
+            is_first = any(module.resolve(base).rpartition(".")[2] == "BaseSettings" for base in node.bases)
+            if (module.path, node.name) not in classes and (is_first or any(parents)):
+                inherited = next(filter(None, parents), ("", ""))
+                classes[module.path, node.name] = (
+                    _config(node, "env_prefix") or inherited[0],
+                    _config(node, "env_nested_delimiter") or inherited[1],
+                )
+                found = True
+    return classes
+
+
+def _fields(sources: Sources, module: Module, classes: dict[Origin, tuple[str, str]]) -> Iterator[Setting]:
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.ClassDef) and (module.path, node.name) in classes:
+            prefix, delimiter = classes[module.path, node.name]
+            yield from _fields_of(sources, module, node, prefix, delimiter, is_required=True)
+
+
+def _fields_of(
+    sources: Sources, module: Module, node: ast.ClassDef, prefix: str, delimiter: str, *, is_required: bool
+) -> Iterator[Setting]:
+    for field in node.body:
+        if not isinstance(field, ast.AnnAssign) or not isinstance(field.target, ast.Name):
+            continue
+        kind = ast.unparse(field.annotation)
+        if field.target.id == "model_config" or field.target.id.startswith("_") or "ClassVar" in kind:
+            continue
+        alias, has_no_default = _field(field)
+        name = (alias or f"{prefix}{field.target.id}").upper()
+        nested = _class(sources, module, field.annotation) if delimiter else None
+        if nested:
+            yield from _fields_of(
+                sources, *nested, f"{name}{delimiter}", delimiter, is_required=is_required and has_no_default
+            )
+        else:
+            yield Setting(name, is_required and has_no_default, is_secret="Secret" in kind)
+
+
+def _class(sources: Sources, module: Module, node: ast.expr) -> tuple[Module, ast.ClassDef] | None:
+    """Return the class of the repository that an annotation names."""
+    path, name = sources.origin(module, node) or (None, "")
+    there = sources.by_path.get(path) if path else None
+    for statement in there.statements() if there else ():
+        if there and isinstance(statement, ast.ClassDef) and statement.name == name and statement.bases:
+            is_model = not any("Enum" in ast.unparse(base) for base in statement.bases)
+            return (there, statement) if is_model else None
+    return None
+
+
+def _config(node: ast.ClassDef, option: str) -> str:
+    """Return an option of a settings class: of `model_config`, or of a class Config inside."""
+    for inner in ast.walk(node):
+        value: ast.expr | None = None
+        if (isinstance(inner, ast.keyword) and inner.arg == option) or (
+            isinstance(inner, ast.Assign) and [ast.unparse(target) for target in inner.targets] == [option]
+        ):
+            value = inner.value
+        elif isinstance(inner, ast.Dict):
+            keys = [key.value if isinstance(key, ast.Constant) else None for key in inner.keys]
+            value = inner.values[keys.index(option)] if option in keys else None
+        if isinstance(value, ast.Constant):
+            return str(value.value)
+    return ""
+
+
+def _field(field: ast.AnnAssign) -> tuple[str, bool]:
+    """Return the alias of a setting, empty if there is none, and whether it has no default that is always the same."""
+    value = field.value
+    if value is None:
+        return "", True
+    if isinstance(value, ast.Constant):
+        return "", value.value is Ellipsis
+    if not (isinstance(value, ast.Call) and ast.unparse(value.func).endswith("Field")):
+        return "", RANDOM.match(ast.unparse(value)) is not None
+    keywords = {keyword.arg: keyword.value for keyword in value.keywords}
+    alias = keywords.get("validation_alias") or keywords.get("alias")
+    default = value.args[0] if value.args else keywords.get("default")
+    has_default = (default is not None and ast.unparse(default) not in {"...", "Ellipsis"}) or (
+        "default_factory" in keywords
+    )
+    if isinstance(alias, ast.Call) and alias.args:  # AliasChoices: the first
+        alias = alias.args[0]
+    return str(alias.value) if isinstance(alias, ast.Constant) else "", not has_default
+
+
+def _os_environ(module: Module) -> Iterator[Setting]:
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Load):
+            if module.resolve(node.value) == "os.environ" and isinstance(node.slice, ast.Constant):
+                yield Setting(str(node.slice.value), is_required=True)
+        elif (
+            isinstance(node, ast.Call)
+            and module.resolve(node.func) in {"os.environ.get", "os.getenv"}
+            and node.args
+            and isinstance(node.args[0], ast.Constant)
+        ):
+            yield Setting(str(node.args[0].value), is_required=False, may_be_missing=len(node.args) == 1)
+
+
+def _calls(sources: Sources, module: Module) -> Iterator[Setting]:
+    """Yield what starlette's Config, decouple and environs read. All three fail for a name without a default."""
+    for node in ast.walk(module.tree):
+        if not isinstance(node, ast.Call) or not node.args or not isinstance(node.args[0], ast.Constant):
+            continue
+        method = isinstance(node.func, ast.Attribute) and "environs" in module.text
+        reader = node.func.value if isinstance(node.func, ast.Attribute) and method else node.func
+        if re.fullmatch(r"[A-Za-z_]\w*", str(node.args[0].value)) and _reads(sources, module, reader):
+            keywords = {keyword.arg: keyword.value for keyword in node.keywords}
+            has_default = "default" in keywords or len(node.args) > (2 if "starlette" in module.text else 1)
+            is_secret = "Secret" in ast.unparse(keywords["cast"]) if "cast" in keywords else False
+            yield Setting(str(node.args[0].value), not has_default, is_secret)
+
+
+def _reads(sources: Sources, module: Module, node: ast.expr) -> bool:
+    if module.resolve(node) == "decouple.config":
+        return True
+    path, name = sources.origin(module, node) or (None, "")
+    there = sources.by_path.get(path) if path else None
+    return there is not None and any(
+        isinstance(statement, ast.Assign)
+        and isinstance(statement.value, ast.Call)
+        and READERS.fullmatch(there.resolve(statement.value.func)) is not None
+        and any(isinstance(target, ast.Name) and target.id == name for target in statement.targets)
+        for statement in there.statements()
+    )
+
+
+def _examples(folder: Path, base: PurePosixPath) -> dict[str, str]:
+    values: dict[str, str] = {}
+    for place in (PurePosixPath(), base):
+        for name in EXAMPLES:
+            path = folder / place / name
+            bindings = parse_stream(io.StringIO(text.read(path)))
+            values |= {binding.key: binding.value or "" for binding in bindings if binding.key}
+    return values

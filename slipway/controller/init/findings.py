@@ -1,0 +1,185 @@
+"""Everything that is found in a repository, and the answers to what is not."""
+
+import ast
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from slipway.controller.init import existing, health, text
+from slipway.controller.init.application import App, calls_of_servers, find_apps, from_command, from_entrypoint
+from slipway.controller.init.ci import find_tests
+from slipway.controller.init.composed import composed_processes
+from slipway.controller.init.context import Context, find_context
+from slipway.controller.init.environment import Environment, find_environment
+from slipway.controller.init.migrations import find_migrations
+from slipway.controller.init.packages import Packages, find_packages
+from slipway.controller.init.processes import Process, find_processes, has_release, of_procfile
+from slipway.controller.init.python import is_allowed, python_version
+from slipway.controller.init.questions import Ask, Question, Site, answer, find_site, recorded
+from slipway.controller.init.routes import Routes
+from slipway.controller.init.server import Server, command, find_server
+from slipway.controller.init.services import Services, find_services, has_file_beside_the_code
+from slipway.controller.init.sources import Sources
+from slipway.controller.init.tables import find_tables
+from slipway.model.errors import SlipwayError
+
+CONDA = ("environment.yml", "environment.yaml", "conda.yml")
+
+
+class InitError(SlipwayError):
+    """A repository that no files can be written for; the message says what is missing and what to type."""
+
+
+@dataclass(frozen=True)
+class Findings:
+    """A repository as `slipway init` sees it. Paths are relative to it."""
+
+    folder: Path
+    app: App
+    target: str
+    """The app as a server names it: `shop.main:app`."""
+    root: PurePosixPath
+    """The folder that the app is imported from."""
+    packages: Packages
+    python: str
+    server: Server | None
+    command: str
+    migrations: str
+    """The command that brings the database up to date."""
+    has_procfile_without_release: bool
+    """One that somebody wrote, which does not run that command."""
+    tests: str
+    """The command that runs its tests; empty if there are none, or it is not known."""
+    processes: tuple[Process, ...]
+    services: Services
+    environment: Environment
+    ready_path: str
+    is_ready_path_sure: bool
+    """The app answers it, as far as its code can be read."""
+    has_version_path: bool
+    dockerfile: existing.Dockerfile | None
+    """One that somebody wrote."""
+    context: Context
+    site: Site
+    creates_tables: str
+    """The file that creates PostgreSQL's tables, by no command that is known; empty without one."""
+    stage: str
+    """The stage of the Dockerfile that Compose builds, if it is not the last; empty otherwise."""
+    copies_procfile: bool
+    """The Dockerfile takes the Procfile into the image."""
+    is_python_allowed: bool
+    """The project may run with `python`."""
+    writes_beside_code: bool
+    """SQLite's file is where the app is started."""
+    others: tuple[App, ...]
+    """More apps, which are not deployed."""
+
+    @property
+    def base(self) -> PurePosixPath:
+        """The folder of the app's dependencies, which is also what its image is built from."""
+        return self.packages.folder
+
+    @property
+    def has_own_dockerfile(self) -> bool:
+        """Whether somebody else wrote the Dockerfile."""
+        return self.dockerfile is not None and not existing.is_written_here(self.folder / self.dockerfile.path)
+
+    @property
+    def workdir(self) -> PurePosixPath:
+        """The folder that the app is started in."""
+        return self.packages.folder / self.packages.workdir
+
+
+def find(folder: Path, ask: Ask | None) -> Findings:
+    """Look at a repository, without running any of its code.
+
+    Args:
+        folder: the repository, or the folder of one app in it.
+        ask: puts a question to a person; None takes the defaults.
+
+    Raises:
+        InitError: there is no app, or nothing that declares its dependencies.
+    """
+    sources = Sources.read(folder)
+    app, others = _choose(sources, ask)
+    packages = find_packages(folder, app.file)
+    if packages is None:
+        conda = next((name for name in CONDA if (folder / name).exists()), "")
+        raise InitError(
+            f"{app.file} has an app, and nothing at or above it in {folder} declares its dependencies for PyPI: there "
+            "is no uv.lock, poetry.lock, pdm.lock, Pipfile, requirements.txt, setup.py or `dependencies` in a "
+            f"pyproject.toml{f', and {conda} is for conda' if conda else ''}. In the app's environment type: "
+            f"{'pip list --format=freeze' if conda else 'pip freeze'} > requirements.txt"
+        )
+    module = sources.by_path[app.file]
+    if sources.imports_itself(module, packages.folder):
+        packages = packages.from_above()
+    base, workdir = packages.folder, packages.folder / packages.workdir
+    root = app.root if app.root and app.root.is_relative_to(workdir) else sources.import_root(module, workdir)
+    target = f"{app.module(root)}:{app.name}"
+    places = [workdir, base, PurePosixPath()]
+    python = python_version(folder, packages)
+    server = find_server(packages, existing.commands(folder, places))
+    services = find_services(packages)
+    chosen = str(recorded(folder / "deploy/production")[0].get("app_ready_path") or "")
+    paths = Routes.read(sources).answered(app.file)
+    ready = chosen or health.find_ready_path(paths)
+    dockerfile, migrations = existing.find_dockerfile(folder, places), find_migrations(folder, packages, root)
+    tables = find_tables(sources, app, root) if services.postgres and not migrations else None
+    default = health.default_path(sources, app)
+    procfile = folder / workdir / "Procfile"
+    return Findings(
+        folder=folder,
+        app=app,
+        target=target,
+        root=root,
+        packages=packages,
+        python=python,
+        server=server,
+        command=command(server or Server.UVICORN, target, packages, is_factory=app.is_factory),
+        migrations=migrations or (tables.command if tables else ""),
+        has_procfile_without_release=procfile.is_file() and not has_release(text.read(procfile)),
+        tests=find_tests(folder, sources, packages, python),
+        processes=of_procfile(text.read(procfile))
+        if procfile.is_file()
+        else find_processes(sources, packages, root)
+        or composed_processes(folder, places, dockerfile.context if dockerfile else base),
+        services=services,
+        environment=find_environment(sources, services, workdir),
+        ready_path=ready or answer(ask, Question("A path that answers 2xx when the app can serve", default)),
+        is_ready_path_sure=bool(ready) or default != "/" or "/" in paths,
+        has_version_path="/version" in paths,
+        dockerfile=dockerfile,
+        context=find_context(folder / base, [app.file.relative_to(base)], packages.files),
+        site=find_site(folder / "deploy/production", ask),
+        creates_tables=str(tables.file) if tables and not tables.command else "",
+        stage=existing.composed_stage(folder, dockerfile, places) if dockerfile else "",
+        copies_procfile=not dockerfile or existing.copies(folder, dockerfile, "Procfile"),
+        is_python_allowed=is_allowed(folder, packages, python),
+        writes_beside_code=has_file_beside_the_code(sources) and not services.postgres,
+        others=others,
+    )
+
+
+def _choose(sources: Sources, ask: Ask | None) -> tuple[App, tuple[App, ...]]:
+    folder = sources.folder
+    found = find_apps(sources)
+    apps = [app for app in found if not app.is_aside]
+    files = apps or [App(module.path, "") for module in sources.modules]
+    places = sorted({place for app in files for place in app.file.parents}, key=lambda place: len(place.parts))
+    projects = (text.read(folder / place / "pyproject.toml") for place in places or [PurePosixPath()])
+    declared = (app for project in projects if (app := from_entrypoint(project, sources, found)))
+    commands = f"{existing.commands(folder, places)}\n{calls_of_servers(sources)}"
+    app = next(declared, None) or from_command(commands, sources, apps)
+    if app is None and not apps:
+        aside = f" (but for tests and examples: {', '.join(str(app) for app in found[:3])})" if found else ""
+        raise InitError(
+            f"No app in {folder}: of its {len(sources.modules)} Python files none creates one, as FastAPI() or "
+            f"Starlette() does{aside}. Go to the app's own folder, or name the app in pyproject.toml, below "
+            '[tool.fastapi]: entrypoint = "package.module:app"'
+        )
+    if app is None:
+        names = tuple(str(each) for each in apps)
+        chosen = answer(ask, Question("The app to deploy", names[0], names)) if len(apps) > 1 else names[0]
+        app = apps[names.index(chosen)] if chosen in names else apps[0]
+    same = {(app.file, app.name), sources.origin(sources.by_path[app.file], ast.Name(app.name))}
+    return app, tuple(each for each in apps if (each.file, each.name) not in same)

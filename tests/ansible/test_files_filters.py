@@ -1,0 +1,33 @@
+"""The filters that read files of the repository and place them on a host."""
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from tests.ansible.conftest import ANSIBLE
+
+
+@pytest.fixture(scope="module")
+def files() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("files_filters", ANSIBLE / "filter_plugins/files.py")
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_from_a_folder_to_another(files: ModuleType, tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a/b.conf").write_text(" ends without a newline: ü")
+    read = files.contents([f"{tmp_path}/a/b.conf"], str(tmp_path))
+    assert files.as_files(files.below(read, "/etc/x")) == [
+        {"path": "/etc/x/a/b.conf", "content": " ends without a newline: ü"}
+    ]
+
+
+def test_a_file_outside_of_the_folder_is_an_error(files: ModuleType, tmp_path: Path) -> None:
+    (tmp_path / "b.conf").touch()
+    with pytest.raises(ValueError, match="not in the subpath"):
+        files.contents([f"{tmp_path}/b.conf"], f"{tmp_path}/a")

@@ -1,0 +1,11 @@
+"""A revision."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "2b"
+down_revision = "1a2b"
+
+
+def upgrade():
+    op.create_table("t_2b", sa.Column("id", sa.Integer, primary_key=True))

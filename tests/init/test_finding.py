@@ -1,0 +1,639 @@
+"""What is found in files of many forms."""
+
+from pathlib import Path, PurePosixPath
+
+import pytest
+
+from slipway.controller.init.application import find_apps
+from slipway.controller.init.environment import find_environment
+from slipway.controller.init.existing import find_dockerfile
+from slipway.controller.init.findings import Findings, InitError, find
+from slipway.controller.init.health import find_ready_path
+from slipway.controller.init.manager import Manager
+from slipway.controller.init.migrations import find_migrations
+from slipway.controller.init.packages import Packages, find_packages
+from slipway.controller.init.processes import find_processes
+from slipway.controller.init.python import is_allowed as allows
+from slipway.controller.init.python import python_version
+from slipway.controller.init.routes import Routes
+from slipway.controller.init.server import Server, command, find_server
+from slipway.controller.init.services import Services, find_services
+from slipway.controller.init.sources import Sources
+
+TOP = PurePosixPath()
+FASTAPI = "from fastapi import FastAPI\n"
+
+
+def write(folder: Path, **files: str) -> Path:
+    """Write files; __ in a name is a slash, and the suffix is .py unless there is another, or a dot at the end for none."""
+    for name, text in files.items():
+        path = folder / (name if "/" in name else name.replace("__", "/")).removesuffix(".")
+        path = path if path.suffix or name.endswith(".") else path.with_suffix(".py")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return folder
+
+
+def packages(*names: str) -> Packages:
+    return Packages(Manager.UV, TOP, ("pyproject.toml", "uv.lock"), "uv.lock", frozenset(names))
+
+
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [
+        (FASTAPI + "app = FastAPI()", "app"),
+        (FASTAPI + "service: FastAPI = FastAPI(title='x')", "service"),
+        ("import fastapi\nx = fastapi.FastAPI()", "x"),
+        ("import fastapi as f\nx = f.applications.FastAPI()", "x"),
+        ("from fastapi import FastAPI as Web\nweb = Web()", "web"),
+        ("from starlette.applications import Starlette\napp = Starlette()", "app"),
+        (FASTAPI + "class Mine(FastAPI):\n    pass\napp = Mine()", "app"),
+        (FASTAPI + "try:\n    app = FastAPI()\nexcept Exception:\n    raise", "app"),
+        (FASTAPI + "import os\nif os.name:\n    app = FastAPI()\nelse:\n    app = None", "app"),
+        (FASTAPI + "def make():\n    return FastAPI()\napp = make()", "app"),
+        (FASTAPI + "def create_app() -> FastAPI:\n    app = FastAPI()\n    return app", "create_app()"),
+        (FASTAPI + "def make(debug=False, *, x=1):\n    return FastAPI()", "make()"),
+        (FASTAPI + "from gzip import Zip\napp = FastAPI()\napp = Zip(app)", "app"),
+        (FASTAPI + "sub = FastAPI()\nmain = FastAPI()\nmain.mount('/sub', sub)", "main"),
+        (FASTAPI + "sub = FastAPI()\nmain = FastAPI()\nmain.mount('/sub', app=sub)", "main"),
+        (
+            FASTAPI + "import socketio\napp = FastAPI()\nsocket_app = socketio.ASGIApp(S, other_asgi_app=app)",
+            "socket_app",
+        ),
+        (FASTAPI + "from x import CORSMiddleware\nweb = FastAPI()\nserved = CORSMiddleware(app=web)", "served"),
+        (FASTAPI + "from mangum import Mangum\napp = FastAPI()\nhandler = Mangum(app)", "app"),
+        (FASTAPI + "from x import build\nweb: FastAPI = build(1)", "web"),
+        (FASTAPI + "def make(settings) -> FastAPI:\n    return other(settings)\nweb = make(1)", "web"),
+        ("from litestar import Litestar\nweb = Litestar([])", "web"),
+        ("from django.core.asgi import get_asgi_application\napplication = get_asgi_application()", "application"),
+        # None of these is an app to serve.
+        (FASTAPI + "def create_app(settings):\n    return FastAPI()", None),
+        (FASTAPI + "def create_app(*, settings):\n    return FastAPI()", None),
+        (FASTAPI + "Web = FastAPI\nkind: type[FastAPI] = FastAPI", None),
+        ("class FastAPI:\n    pass\napp = FastAPI()", None),
+        ("from fastapi import APIRouter\napp = APIRouter()", None),
+        ("text = 'app = FastAPI()'", None),
+        (FASTAPI + "def test():\n    app = FastAPI()", None),
+    ],
+)
+def test_app_objects(source: str, name: str | None, tmp_path: Path) -> None:
+    apps = find_apps(Sources.read(write(tmp_path, main=source)))
+    assert [f"{app.name}{'()' if app.is_factory else ''}" for app in apps] == ([name] if name else [])
+
+
+def test_files_that_cannot_be_parsed_are_no_error(tmp_path: Path) -> None:
+    write(tmp_path, main=FASTAPI + "app = FastAPI()", broken="def (:", old="print 'x'")
+    (tmp_path / "binary.py").write_bytes(b"\xff\xfe\x00")
+    (tmp_path / "link.py").symlink_to("main.py")
+    write(tmp_path, **{"venv2__pyvenv.cfg": "", "venv2__lib__other": FASTAPI + "app = FastAPI()"})
+    assert [str(app) for app in find_apps(Sources.read(tmp_path))] == ["app in main.py"]
+
+
+def test_a_factory_of_another_module_is_the_module_level_apps(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        shop__factory=FASTAPI + "def create_app():\n    return FastAPI()",
+        shop__asgi="from shop.factory import create_app\napplication = create_app()",
+    )
+    assert [str(app) for app in find_apps(Sources.read(tmp_path))] == ["application in shop/asgi.py"]
+
+
+@pytest.mark.parametrize(
+    ("files", "target"),
+    [
+        ({"main": ""}, "main:app"),
+        ({"app__main": ""}, "app.main:app"),
+        ({"app__main": "from app import x\n", "app__x": ""}, "app.main:app"),
+        # Run from its own folder, as its imports tell.
+        ({"app__main": "from routers import x\nimport db\n", "app__routers__x": "", "app__db": ""}, "main:app"),
+        ({"src__shop__main": ""}, "shop.main:app"),
+        ({"src__shop__main": "from .x import y\n", "src__shop__x": ""}, "shop.main:app"),
+        ({"src__main": "from src.x import y\n", "src__x": ""}, "src.main:app"),
+        ({"src__main": "import x\n", "src__x": ""}, "main:app"),
+        ({"backend__app__main": "from app.core import x\n", "backend__app__core": ""}, "app.main:app"),
+        ({"shop/__init__.py": ""}, "shop:app"),
+        # From two packages up.
+        (
+            {
+                "src__shop__main": "import uvicorn\n",
+                "x": "import uvicorn\nfrom shop.main import app\nuvicorn.run(app)\n",
+            },
+            "shop.main:app",
+        ),
+        ({"a__b__c__main": "from ...x import y\n", "a__x": ""}, "a.b.c.main:app"),
+        # As the command that starts it says.
+        ({"src__main": "", "Procfile.": "web: uvicorn src.main:app\n"}, "src.main:app"),
+    ],
+)
+def test_the_module_is_named_as_its_own_imports_need_it(files: dict[str, str], target: str, tmp_path: Path) -> None:
+    first = next(iter(files))
+    assert look(write(tmp_path, **{**files, first: files[first] + FASTAPI + "app = FastAPI()\n"})).target == target
+
+
+@pytest.mark.parametrize(
+    ("files", "found"),
+    [
+        # A factory that needs arguments, reached through a relative import and a package's own imports.
+        (
+            {
+                "shop__main": "from .core import create_app\napp = create_app(settings=1)\n",
+                "shop/core/__init__.py": "from .setup import create_app\n",
+                "shop__core__setup": FASTAPI + "def create_app(settings):\n    app = FastAPI()\n    return app\n",
+            },
+            ["app in shop/main.py"],
+        ),
+        # Apps of other files that this one mounts or wraps are not served alone.
+        (
+            {
+                "a__main": FASTAPI + "from a.v1.main import app as v1\nfrom a import v2\napp = FastAPI()\n"
+                "app.mount('/v1', v1)\napp.mount('/v2', v2.app)\n",
+                "a__v1__main": FASTAPI + "app = FastAPI()\n",
+                "a/v2/__init__.py": FASTAPI + "app = FastAPI()\n",
+            },
+            ["app in a/main.py"],
+        ),
+        (
+            {
+                "asgi": "from shop import api\nfrom x import ASGIApp\napp = ASGIApp(api)\n",
+                "shop": FASTAPI + "api = FastAPI()\n",
+            },
+            ["app in asgi.py"],
+        ),
+        (
+            {"a": "from b import Mine\nweb = Mine()\n", "b": FASTAPI + "class Mine(FastAPI):\n    pass\n"},
+            ["web in a.py"],
+        ),
+        # Of two services each name is its own.
+        (
+            {
+                "one__main": FASTAPI + "app = FastAPI()\n",
+                "two__main": FASTAPI + "from main import x\napp = FastAPI()\n",
+            },
+            ["app in one/main.py", "app in two/main.py"],
+        ),
+        ({"vendor__main": FASTAPI + "app = FastAPI()\n", "z": FASTAPI + "app = FastAPI()\n"}, ["app in z.py"]),
+    ],
+)
+def test_apps_across_files(files: dict[str, str], found: list[str], tmp_path: Path) -> None:
+    assert [str(app) for app in find_apps(Sources.read(write(tmp_path, **files)))] == found
+
+
+@pytest.mark.parametrize(
+    ("starts", "target"),
+    [
+        ({"Dockerfile.": 'CMD ["fastapi", "run", "--workers", "4", "shop/web.py"]'}, "shop.web:site"),
+        ({"start.sh": "exec gunicorn -k worker \\\n  shop.web:site"}, "shop.web:site"),
+        ({"scripts/run.sh": "uvicorn shop.web:site"}, "shop.web:site"),
+        ({"run.py": "import uvicorn\nuvicorn.run('shop.web:site', port=1)\n"}, "shop.web:site"),
+        ({"run.py": "import uvicorn\nfrom shop.web import site\nuvicorn.run(site)\n"}, "shop.web:site"),
+        # No rule finds the object, but a command names it for a server.
+        ({"start.sh": "uvicorn shop.odd:served"}, "shop.odd:served"),
+        ({"start.sh": "celery -A shop.odd:served worker"}, "main:app"),
+        ({"tests/run.py": "import uvicorn\nuvicorn.run('tests.fake:app')\n", "tests/fake.py": "app = 1\n"}, "main:app"),
+        ({"start.sh": "gunicorn shop.flask:app"}, "main:app"),
+        ({"pyproject.toml": '[tool.fastapi]\nentrypoint = "shop.odd:served"\n'}, "shop.odd:served"),
+    ],
+)
+def test_a_servers_command_names_the_app(starts: dict[str, str], target: str, tmp_path: Path) -> None:
+    write(tmp_path, main=FASTAPI + "app = FastAPI()\n", shop__web=FASTAPI + "site = FastAPI()\n")
+    write(tmp_path, shop__odd="served = holder.app\n", shop__flask="import flask\napp = flask.Flask('x')\n")
+    write(tmp_path, **starts)
+    assert look(tmp_path).target == target
+
+
+def test_an_app_that_a_module_imports_is_the_same_app(tmp_path: Path) -> None:
+    write(tmp_path, main="from shop.web import app, make\n", shop__web=f"{FASTAPI}app = FastAPI()\ndef make(): ...\n")
+    write(tmp_path, **{"Procfile.": "web: uvicorn main:app\n"})
+    found = look(tmp_path)
+    assert (found.target, found.others) == ("main:app", ())
+    write(tmp_path, **{"Procfile.": "web: uvicorn --factory main:make\n"})
+    assert "--factory main:make" in look(tmp_path).command
+
+
+def test_an_app_of_tests_or_examples_is_not_deployed(tmp_path: Path) -> None:
+    write(tmp_path, examples__demo=FASTAPI + "app = FastAPI()\n", lib="")
+    with pytest.raises(InitError, match=r"tests and examples: app in examples/demo\.py.*entrypoint = "):
+        look(tmp_path)
+
+
+def test_of_too_many_files_the_deepest_are_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("slipway.controller.init.sources.MAX_FILES", 5)
+    write(tmp_path, **{f"data__{number}__x": "" for number in range(20)}, zzz__main=FASTAPI + "app = FastAPI()\n")
+    assert look(tmp_path).target == "zzz.main:app"
+
+
+def test_files_of_windows(tmp_path: Path) -> None:
+    write(tmp_path, **{"pyproject.toml": "\ufeff[project]\r\nrequires-python = '==3.12.*'\r\n"})
+    (tmp_path / "main.py").write_bytes(
+        f"# coding: cp1252\r\n{FASTAPI}title = 'für'\r\napp = FastAPI()\r\n".encode("cp1252")
+    )
+    (tmp_path / "requirements.txt").write_text("fastapi==1\r\nuvicorn==1\r\n", encoding="utf-16")
+    found = find(tmp_path, None)
+    assert (found.target, found.server, found.python, found.packages.lock) == (
+        "main:app", Server.UVICORN, "3.12", "requirements.txt",
+    )  # fmt: skip
+
+
+def look(folder: Path, requirements: str = "fastapi\nuvicorn\n") -> Findings:
+    (folder / "requirements.txt").write_text(requirements)
+    return find(folder, None)
+
+
+def test_requirements_inside_of_the_package(tmp_path: Path) -> None:
+    write(
+        tmp_path, **{"api/app/requirements.txt": "fastapi==1\nuvicorn==1\n", "api/app/db.py": "", "api/app/main.py": ""}
+    )
+    (tmp_path / "api/app/main.py").write_text(f"from app.db import x\n{FASTAPI}app = FastAPI()\n")
+    found = find(tmp_path, None)
+    assert (found.target, str(found.base), found.packages.files) == ("app.main:app", "api", ("app/requirements.txt",))
+
+
+def test_what_starts_the_app_decides_between_several(tmp_path: Path) -> None:
+    app = FASTAPI + "app = FastAPI()\n"
+    write(tmp_path, main=app, service__api=app, tests__app=app)
+    assert look(tmp_path).target == "main:app"
+    (tmp_path / "Procfile").write_text("web: uvicorn service.api:app --port $PORT\n")
+    assert look(tmp_path).target == "service.api:app"
+    (tmp_path / "pyproject.toml").write_text('[tool.fastapi]\nentrypoint = "main:app"\n')
+    assert look(tmp_path).target == "main:app"
+
+
+@pytest.mark.parametrize(
+    ("files", "manager", "lock", "names"),
+    [
+        ({"uv.lock": "", "pyproject.toml": '[project]\ndependencies = ["FastAPI[standard]>=1", "a_b.c"]'}, "uv", "uv.lock", {"fastapi", "fastapi[standard]", "a-b-c"}),
+        ({"pyproject.toml": '[project]\nname = "a"\ndependencies = ["x"]\n[tool.uv]\n'}, "uv", "", {"x"}),
+        ({"pyproject.toml": '[tool.poetry.dependencies]\npython = "^3.11"\nfastapi = {extras = ["all"], version = "*"}'}, "poetry", "", {"fastapi", "fastapi[all]"}),
+        ({"poetry.lock": "", "pyproject.toml": '[project]\ndependencies = ["x"]'}, "poetry", "poetry.lock", {"x"}),
+        ({"pdm.lock": "", "pyproject.toml": '[project]\ndependencies = ["x"]'}, "pdm", "pdm.lock", {"x"}),
+        ({"pyproject.toml": '[project]\ndependencies = ["x; python_version > \'3\'"]'}, "pyproject", "", {"x"}),
+        ({"requirements.txt": "x==1\ny==2 # why\n-r more.txt\n", "more.txt": "z"}, "pip", "requirements.txt", {"x", "y", "z"}),
+        ({"requirements.txt": "x>=1\n"}, "pip", "", {"x"}),
+        ({"requirements__prod.txt": "-r base.txt\n", "requirements__base.txt": "x\n"}, "pip", "", {"x"}),
+        ({"pyproject.toml": "[tool.ruff]\n", "requirements.txt": "x==1\n"}, "pip", "requirements.txt", {"x"}),
+        ({"Pipfile.": '[packages]\nfastapi = "*"\nuvicorn = {extras = ["standard"], version = "*"}\n', "Pipfile.lock": "{}"}, "pipenv", "Pipfile.lock", {"fastapi", "uvicorn", "uvicorn[standard]"}),
+        ({"requirements__prod.txt": "-r ../a.txt\n-c../c.txt\n", "a.txt": "x\n-r requirements/prod.txt", "c.txt": "y"}, "pip", "", {"x"}),
+        ({"requirements-prod.txt": "x", "requirements-dev.txt": "y"}, "pip", "", {"x"}),
+        ({"requirements_base.txt": "x==1", "requirements_test.txt": "y"}, "pip", "requirements_base.txt", {"x"}),
+        ({"setup.py": "from setuptools import setup\nsetup(install_requires=['x>1', 'y'])"}, "pyproject", "", {"x", "y"}),
+        ({"setup.cfg": "[options]\ninstall_requires =\n  x>1\n  y\n", "setup.py": "import setuptools"}, "pyproject", "", {"x", "y"}),
+        ({"pyproject.toml": "not toml", "requirements.txt": "x==1\n"}, "pip", "requirements.txt", {"x"}),
+    ],
+)  # fmt: skip
+def test_dependencies(files: dict[str, str], manager: str, lock: str, names: set[str], tmp_path: Path) -> None:
+    found = find_packages(write(tmp_path, **files), PurePosixPath("app/main.py"))
+    assert found
+    assert (str(found.manager), found.lock, set(found.names)) == (manager, lock, names)
+
+
+@pytest.mark.parametrize(
+    ("lock", "project", "options", "names"),
+    [
+        ("uv.lock", '[project.optional-dependencies]\nserver = ["uvicorn"]\ndev = ["pytest", "uvicorn"]', " --extra server", {"uvicorn"}),
+        ("uv.lock", '[dependency-groups]\ndocker = ["uvicorn"]\nunit-tests = ["uvicorn"]', " --group docker", {"uvicorn"}),
+        ("uv.lock", '[dependency-groups]\nrest = ["granian"]\nother = ["a"]', " --group rest", {"granian"}),
+        ("uv.lock", '[dependency-groups]\nprod = ["a"]\nx = ["b"]\n[tool.uv]\ndefault-groups = ["x", "dev"]', " --group prod --group x", {"a", "b"}),
+        ("poetry.lock", '[tool.poetry.group.x.dependencies]\nuvicorn = "*"\n[tool.poetry.group.test.dependencies]\ny = "*"', " --only main,x", {"uvicorn"}),
+        ("poetry.lock", '[tool.poetry.group.x]\noptional = true\n[tool.poetry.group.x.dependencies]\ny = "*"', " --only main", set()),
+        ("pdm.lock", '[project.optional-dependencies]\nweb = ["uvicorn"]\n[dependency-groups]\nprod = ["a"]', " --group web", {"uvicorn"}),
+    ],
+)  # fmt: skip
+def test_groups_and_extras_of_production(
+    lock: str, project: str, options: str, names: set[str], tmp_path: Path
+) -> None:
+    found = find_packages(write(tmp_path, **{lock: "", "pyproject.toml": project}), PurePosixPath("main.py"))
+    assert found
+    assert (found.options, set(found.names)) == (options, names)
+
+
+def test_an_index_is_named_without_its_password(tmp_path: Path) -> None:
+    write(tmp_path, **{"requirements.txt": "--extra-index-url https://me:secret@pypi.example.com/simple\nx\n"})
+    found = find_packages(tmp_path, PurePosixPath("main.py"))
+    assert found
+    assert found.indexes == ("https://pypi.example.com/simple",)
+
+
+def test_dependencies_on_folders_and_git(tmp_path: Path) -> None:
+    sources = '[tool.uv.sources]\na = { path = "../a" }\nb = { git = "https://example.com/b" }\n'
+    write(tmp_path, **{"uv.lock": "", "pyproject.toml": f'[project]\ndependencies = ["a", "b"]\n{sources}'})
+    found = find_packages(tmp_path, PurePosixPath("main.py"))
+    assert found
+    assert (found.has_local, found.outside, found.needs_git) == (True, ("../a",), True)
+    assert find_services(found).build_packages == ("git",)
+
+
+@pytest.mark.parametrize(
+    ("required", "version"),
+    [
+        ("", "3.13"),
+        (">=3.11", "3.13"),
+        (">=3.11,<3.13", "3.12"),
+        ("^3.10", "3.13"),
+        ("~=3.10", "3.13"),
+        ("~3.10", "3.10"),
+        ("==3.12.*", "3.12"),
+        (">3.13", "3.14"),
+        (">=3.14", "3.14"),
+        (">=3.9,!=3.13", "3.14"),
+        ("<3.12", "3.11"),
+    ],
+)
+def test_the_version_of_python(required: str, version: str, tmp_path: Path) -> None:
+    project = f'[project]\nrequires-python = "{required}"\n' if required else "[project]\n"
+    write(tmp_path, **{"pyproject.toml": project})
+    assert python_version(tmp_path, packages()) == version
+    (tmp_path / ".python-version").write_text("cpython-3.11.4\n")
+    assert python_version(tmp_path, packages()) == "3.11"
+
+
+@pytest.mark.parametrize(
+    ("files", "version", "is_allowed"),
+    [
+        ({".tool-versions.": "nodejs 20\npython 3.11.6\n"}, "3.11", True),
+        ({"mise.toml": "[tools]\npython = '3.12'\n"}, "3.12", True),
+        ({"runtime.txt": "python-3.10.4\n"}, "3.10", True),
+        ({"Pipfile.": "[requires]\npython_version = '3.11'\n"}, "3.11", True),
+        ({"setup.py": "setup(install_requires=[], python_requires='<3.12')"}, "3.11", True),
+        ({"pyproject.toml": "[project]\nrequires-python = '>=3.12'\n", "runtime.txt": "python-3.10.4\n"}, "3.13", True),
+        ({"pyproject.toml": "[project]\nrequires-python = '<3.8'\n"}, "3.13", False),
+    ],
+)
+def test_other_places_of_the_version(files: dict[str, str], version: str, is_allowed: bool, tmp_path: Path) -> None:
+    write(tmp_path, **files)
+    assert python_version(tmp_path, packages()) == version
+    assert allows(tmp_path, packages(), version) is is_allowed
+
+
+@pytest.mark.parametrize(
+    ("names", "commands", "server"),
+    [
+        ({"uvicorn"}, "", Server.UVICORN),
+        ({"fastapi", "fastapi[standard]"}, "", Server.UVICORN),
+        ({"gunicorn", "uvicorn"}, "", Server.GUNICORN),
+        ({"gunicorn", "uvicorn"}, "web: uvicorn main:app", Server.UVICORN),
+        ({"hypercorn"}, "uvicorn", Server.HYPERCORN),
+        ({"granian"}, "", Server.GRANIAN),
+        ({"fastapi[standard-no-fastapi-cloud-cli]"}, "", Server.UVICORN),
+        ({"fastapi"}, "", None),
+    ],
+)
+def test_the_server(names: set[str], commands: str, server: Server | None) -> None:
+    assert find_server(packages(*names), commands) == server
+
+
+@pytest.mark.parametrize("server", Server)
+def test_a_command_keeps_the_process_id_and_takes_a_factory(server: Server) -> None:
+    text = command(server, "a:create", packages("gunicorn", "uvicorn"), is_factory=True)
+    assert text.rpartition("; ")[2].startswith("exec ")
+    assert "${PORT:-8000}" in text
+    has_option = server in {Server.UVICORN, Server.GRANIAN}
+    assert ("--factory a:create" if has_option else "'a:create()'") in text
+
+
+@pytest.mark.parametrize(
+    ("files", "names", "found"),
+    [
+        ({"alembic.ini": "prepend_sys_path = .\n"}, {"alembic"}, "alembic upgrade head"),
+        # Without that line alembic does not find the app's modules.
+        ({"alembic.ini": "# prepend_sys_path = .\n"}, {"alembic"}, "python -m alembic upgrade head"),
+        ({"alembic.ini": "", "alembic/__init__.py": ""}, {"alembic"}, "alembic upgrade head"),
+        ({"db__alembic.ini": ""}, {"alembic"}, "cd db && alembic upgrade head"),
+        ({"pyproject.toml": "[tool.alembic]\n"}, {"alembic"}, "alembic upgrade head"),
+        ({"manage": ""}, {"django"}, "python manage.py migrate --noinput"),
+        ({"site__manage": ""}, {"django"}, "python site/manage.py migrate --noinput"),
+        ({"manage": ""}, {"fastapi"}, ""),
+        ({}, {"alembic"}, ""),
+        ({"pyproject.toml": "[tool.aerich]\n"}, {"aerich"}, "aerich upgrade"),
+    ],
+)
+def test_migrations(files: dict[str, str], names: set[str], found: str, tmp_path: Path) -> None:
+    assert find_migrations(write(tmp_path, **files), packages(*names), TOP) == found
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        ({"sqlalchemy", "asyncpg"}, Services(postgres=True, scheme="postgresql+asyncpg")),
+        ({"asyncpg"}, Services(postgres=True)),
+        ({"sqlalchemy", "psycopg", "psycopg[binary]"}, Services(postgres=True, scheme="postgresql+psycopg")),
+        ({"psycopg"}, Services(postgres=True, runtime_packages=("libpq5",))),
+        ({"tortoise-orm", "tortoise-orm[asyncpg]"}, Services(postgres=True, scheme="asyncpg")),
+        ({"piccolo[postgres]"}, Services(postgres=True)),
+        ({"databases[postgresql]"}, Services(postgres=True)),
+        (
+            {"psycopg", "psycopg[c]"},
+            Services(postgres=True, runtime_packages=("libpq5",), build_packages=("gcc", "libc6-dev", "libpq-dev")),
+        ),
+        ({"redis"}, Services(broker=True)),
+        ({"celery"}, Services(broker=True)),
+        ({"motor"}, Services(external=("motor",))),
+        ({"httpx", "stripe"}, Services(clients=("httpx", "stripe"))),
+        ({"fastapi"}, Services()),
+    ],
+)
+def test_services(names: set[str], expected: Services) -> None:
+    assert find_services(packages(*names)) == expected
+
+
+@pytest.mark.parametrize(
+    ("source", "path"),
+    [
+        ("@app.get('/health')\ndef h(): ...", "/health"),
+        ("@app.get(path='/livez')\nasync def h(): ...", "/livez"),
+        ("@app.get('/ping')\ndef p(): ...\n@app.get('/readyz')\ndef r(): ...", "/readyz"),
+        ("@app.get('/health/')\ndef h(): ...", "/health/"),
+        ("@app.post('/health')\ndef h(): ...", ""),
+        ("from fastapi import APIRouter\nr = APIRouter(prefix='/api')\n@r.get('/health')\ndef h(): ...\napp.include_router(r)", "/api/health"),
+        ("v1 = FastAPI()\napp.mount('/v1/', v1)\n@v1.get('/health')\ndef h(): ...", "/v1/health"),
+        ("from fastapi import APIRouter\nr = APIRouter(prefix=X)\n@r.get('/health')\ndef h(): ...\napp.include_router(r)", ""),
+        ("from fastapi import APIRouter\nr = APIRouter()\n@r.get('/health')\ndef h(): ...\napp.include_router(r, prefix=settings.API)", ""),
+        ("from fastapi import APIRouter\nr = APIRouter()\n@r.get('/health')\ndef h(): ...", ""),
+        ("from fastapi import APIRouter\nr = APIRouter()\n@r.get('/{x}/health')\ndef h(): ...\napp.include_router(r)", ""),
+    ],
+)  # fmt: skip
+def test_the_ready_path(source: str, path: str, tmp_path: Path) -> None:
+    sources = Sources.read(write(tmp_path, main=f"{FASTAPI}app = FastAPI()\n{source}\n"))
+    assert find_ready_path(Routes.read(sources).answered()) == path
+
+
+def test_the_ready_path_of_a_router_in_a_router_in_a_router(tmp_path: Path) -> None:
+    router = "from fastapi import APIRouter\n"
+    write(
+        tmp_path,
+        backend__app__main=f"{FASTAPI}from app.api.main import api_router\nfrom app.core.config import settings\n"
+        "app = FastAPI(openapi_url=f'{settings.API_V1_STR}/openapi.json')\n"
+        "app.include_router(api_router, prefix=settings.API_V1_STR)\n",
+        backend__app__core__config="class Settings:\n    API_V1_STR: str = '/api/v1'\n",
+        backend__app__api__main=f"{router}from app.api.routes import utils\n"
+        "api_router = APIRouter()\napi_router.include_router(utils.router)\n",
+        backend__app__api__routes__utils=f"{router}router = APIRouter(prefix='/utils')\n"
+        "@router.get('/health-check/')\nasync def health_check(): ...\n",
+    )
+    assert look(tmp_path).ready_path == "/api/v1/utils/health-check/"
+    (tmp_path / "backend/app/api/routes/utils.py").unlink()
+    assert look(tmp_path).ready_path == "/docs"
+
+
+def test_the_ready_path_is_the_chosen_apps(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        svc__main=f"{FASTAPI}app = FastAPI()\nfrom . import views\n",
+        svc__views="from .main import app\n@app.get('/alive/ready')\ndef h(): ...\n",
+        zzz__main=f"{FASTAPI}app = FastAPI()\n@app.get('/healthz')\ndef h(): ...\n",
+    )
+    assert look(tmp_path).ready_path == "/alive/ready"
+
+
+def test_the_ready_path_of_a_router_that_a_factory_gets(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        shop__main="from .api import router\nfrom .setup import create\napp = create(router=router)\n",
+        shop__setup=f"{FASTAPI}def create(router) -> FastAPI:\n    made = FastAPI(docs_url=None)\n    made.include_router(router)\n"
+        "    return made\n",
+        shop__api="from fastapi import APIRouter\nrouter = APIRouter(prefix='/api')\n@router.get('/health')\ndef h(): ...\n",
+    )
+    assert look(tmp_path).ready_path == "/api/health"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "path"),
+    [("", "/docs"), ("docs_url='/help'", "/help"), ("docs_url=None", "/"), ("openapi_url='' if X else 'x'", "/")],
+)
+def test_a_path_where_no_health_route_is(arguments: str, path: str, tmp_path: Path) -> None:
+    assert look(write(tmp_path, main=f"{FASTAPI}app = FastAPI({arguments})\n")).ready_path == path
+
+
+def test_settings_and_secrets(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        settings="""
+import os
+from typing import ClassVar
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+class Settings(BaseSettings):
+    model_config = SettingsConfigDict(env_prefix="SHOP_")
+    NAMES: ClassVar[int]
+    mail_token: str
+    country: str
+    currency: str = "EUR"
+    size: int = Field(default=3)
+    colour: str = Field(..., validation_alias="COLOUR")
+    postgres_server: str = Field(alias="POSTGRES_SERVER")
+    database_url: str = Field(alias="DATABASE_URL")
+
+class Old(BaseSettings):
+    flavour: str
+    class Config:
+        env_prefix = "OLD_"
+
+key = os.environ["SIGNING_KEY"]
+os.environ["SET"] = "1"
+level = os.getenv("LOG_LEVEL", "info")
+port = os.environ["PORT"]
+""",
+        tests__settings="import os\nos.environ['OF_TESTS']\n",
+    )
+    (tmp_path / ".env.example").write_text("SHOP_COUNTRY='New Zealand'\n")
+    found = find_environment(Sources.read(tmp_path), Services(postgres=True), TOP)
+    assert found.data == {"POSTGRES_SERVER": "{host}"}
+    assert found.secrets == ("SHOP_MAIL_TOKEN", "SIGNING_KEY")
+    assert found.settings == {"COLOUR": "", "OLD_FLAVOUR": "", "SHOP_COUNTRY": "New Zealand"}
+    assert found.needs_tcp
+
+
+def test_settings_that_classes_inherit_and_nest(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        a__base="from pydantic_settings import BaseSettings\nclass Base(BaseSettings):\n"
+        "    model_config = {'env_prefix': 'A_', 'env_nested_delimiter': '__'}\n    region: str\n    _cache: int\n"
+        "    signing_key: str = secrets.token_urlsafe(32)\n",
+        a__main="""
+from pydantic import AliasChoices, BaseModel, Field, SecretStr
+from .base import Base
+class Bank(BaseModel):
+    account: SecretStr
+    currency: str = "EUR"
+    label: str
+class Settings(Base):
+    bank: Bank
+    spare: Bank = Bank()
+    hook: SecretStr = Field(alias="HOOK")
+    either: str = Field(validation_alias=AliasChoices("ONE", "TWO"))
+""",
+    )
+    found = find_environment(Sources.read(tmp_path), Services(), TOP)
+    assert found.secrets == ("A_BANK__ACCOUNT", "A_SIGNING_KEY", "HOOK")
+    assert sorted(found.settings) == ["A_BANK__LABEL", "A_REGION", "ONE"]
+
+
+@pytest.mark.parametrize(
+    ("source", "secrets", "settings"),
+    [
+        ("from decouple import config\nconfig('A')\nconfig('B', default=1)\nconfig('MY_TOKEN')", ["MY_TOKEN"], ["A"]),
+        (
+            "from starlette.config import Config\nc = Config('.env')\nc('A')\nc('B', int, 3)\nc('D', cast=Secret)",
+            ["D"],
+            ["A"],
+        ),
+        ("from environs import Env\nenv = Env()\nenv.str('A')\nenv.int('B', 3)\nenv('C')", [], ["A", "C"]),
+        ("from env import config\nconfig('A')\nconfig.str('B')", [], []),
+        ("config = dict\nconfig('A')", [], []),
+    ],
+)
+def test_settings_that_calls_read(source: str, secrets: list[str], settings: list[str], tmp_path: Path) -> None:
+    found = find_environment(Sources.read(write(tmp_path, main=source)), Services(), TOP)
+    assert (list(found.secrets), list(found.settings)) == (secrets, settings)
+
+
+def test_secrets_that_may_be_missing_and_urls_of_other_databases(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        main="import os\nos.getenv('JWT_SECRET')\nos.environ.get('API_KEY', 'x')\nos.getenv('REGION')\nos.environ['MONGO_URI']\n"
+        "os.environ['REDIS_HOST']\nos.environ['REDIS_QUEUE_PORT']\n",
+    )
+    found = find_environment(Sources.read(tmp_path), Services(external=("motor",), broker=True), TOP)
+    assert (found.unset_secrets, found.secrets, found.settings) == (("JWT_SECRET",), ("MONGO_URI",), {})
+    assert found.data == {"REDIS_HOST": "{host}", "REDIS_QUEUE_PORT": "6379"}
+
+
+@pytest.mark.parametrize(
+    ("package", "source", "commands"),
+    [
+        ("arq", "class WorkerSettings:\n    functions = [f]\n", ["exec arq shop.jobs.WorkerSettings"]),
+        (
+            "taskiq",
+            "from taskiq import TaskiqScheduler\nfrom taskiq_redis import ListQueueBroker\n"
+            "b = ListQueueBroker(1).with_result_backend(2)\ns = TaskiqScheduler(b, [])\n",
+            [
+                "exec taskiq worker shop.jobs:b --fs-discover --workers 1",
+                "exec taskiq scheduler shop.jobs:s --fs-discover",
+            ],
+        ),
+        ("dramatiq", "import dramatiq\n@dramatiq.actor\ndef f(): ...\n", ["exec dramatiq shop.jobs --processes 1"]),
+        ("rq", "import rq\nq = rq.Queue()\n", []),
+    ],
+)
+def test_processes_of_other_queues(package: str, source: str, commands: list[str], tmp_path: Path) -> None:
+    processes = find_processes(Sources.read(write(tmp_path, shop__jobs=source)), packages(package), TOP)
+    assert [process.command for process in processes] == commands
+
+
+def test_celerys_processes(tmp_path: Path) -> None:
+    write(tmp_path, shop__tasks="from celery import Celery\nqueue = Celery('shop')\nqueue.conf.beat_schedule = {}\n")
+    worker, beat = find_processes(Sources.read(tmp_path), packages("celery"), TOP)
+    assert worker.command.startswith("exec celery --app shop.tasks:queue worker")
+    assert (beat.name, beat.is_single) == ("beat", True)
+
+
+@pytest.mark.parametrize(
+    ("copied", "context"),
+    [("COPY pyproject.toml .", "api"), ("COPY ./api /srv", "."), ("COPY --from=x /a /b\nADD [\"api/pyproject.toml\", \"/\"]", "."), ("COPY . .", "api")],
+)  # fmt: skip
+def test_the_context_of_a_dockerfile_is_where_its_files_are(copied: str, context: str, tmp_path: Path) -> None:
+    write(tmp_path, **{"api__pyproject.toml": "", "api__x.Dockerfile": ""})
+    (tmp_path / "api/Dockerfile").write_text(f"FROM x\n{copied}\n")
+    found = find_dockerfile(tmp_path, [PurePosixPath("api"), TOP])
+    assert found
+    assert (str(found.path), str(found.context)) == ("api/Dockerfile", context)

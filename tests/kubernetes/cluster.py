@@ -1,0 +1,183 @@
+"""What the tests do with a node: apply, deploy by the commands of the documentation, send traffic, wait."""
+
+import json
+import os
+import re
+import shlex
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from subprocess import CompletedProcess
+from typing import Any, TypeVar
+
+from labs.command import ROOT, LabError, run
+from tests.kubernetes import images
+from tests.kubernetes.node import Node
+
+PAGE = ROOT / "docs/how-to/deploy-to-kubernetes.md"
+OVERLAY = "kubernetes/overlays/production"
+"""In the commands of the page; the tests have an overlay of their own."""
+DATABASE, BROKER = "10.96.0.100", "10.96.0.101"
+RATE = 150
+"""Requests per second."""
+FIRST_SECONDS = 180
+
+T = TypeVar("T")
+
+
+def commands(title: str) -> list[list[str]]:
+    """Return the commands of the page's first block below a heading."""
+    section = PAGE.read_text().split(f"\n## {title}\n")[1]
+    block = re.findall(r"```sh\n(.*?)```", section, re.DOTALL)[0]
+    return [shlex.split(line) for line in block.splitlines()]
+
+
+def within(seconds: float, what: Callable[[], T]) -> T:
+    """Return the first true value of `what`."""
+    deadline = time.monotonic() + seconds
+    while not (value := what()):
+        assert time.monotonic() < deadline, f"not within {seconds} s"
+        time.sleep(0.3)
+    return value
+
+
+class Cluster:
+    """A node with the namespace of the app, its Secrets, its database and its broker."""
+
+    def __init__(self, node: Node, folder: Path) -> None:
+        """Name the node and a folder for the overlays."""
+        self.node, self.folder = node, folder
+
+    def kubectl(self, *arguments: str, text: str = "") -> str:
+        """Run kubectl and return its output.
+
+        Raises:
+            LabError: it failed.
+        """
+        done = self.node.run("kubectl", *arguments, text=text)
+        if done.returncode:
+            raise LabError(f"kubectl {shlex.join(arguments)}:\n{done.stdout}{done.stderr}")
+        return done.stdout
+
+    def get(self, *arguments: str) -> Any:
+        """Return what kubectl gets, as objects."""
+        return json.loads(self.kubectl("get", "--output=json", *arguments))
+
+    def load_images(self) -> None:
+        """Build the images and import them: none is pulled."""
+        archive = self.folder / "images.tar"
+        run("docker", "save", f"--output={archive}", *images.build())
+        done = self.node.run("ctr", "images", "import", str(archive))
+        assert done.returncode == 0, done.stderr
+        archive.unlink()
+
+    def prepare(self) -> None:
+        """Do what the page says is done once, and start the database and the broker."""
+        within(60, lambda: self.condition("node/node", "Ready"))
+        secrets = {
+            "database_url": f"postgresql://app:for-tests@{DATABASE}/app",
+            "database_url_owner": f"postgresql://owner:for-tests@{DATABASE}/app",
+            "broker_url": f"redis://app:for-tests@{BROKER}/0",
+        }
+        for name, value in secrets.items():
+            (self.folder / name).write_text(value)
+        (self.folder / "kubernetes").symlink_to(ROOT / "kubernetes")
+        for command in commands("Once"):
+            if "GATEWAY" not in command:
+                done = self.node.run(*command, folder=self.folder)
+                assert done.returncode == 0, done.stderr
+        names = {name: images.service(name).split(":") for name in images.SERVICES}
+        overlay = [{"name": name, "newName": image, "newTag": tag} for name, (image, tag) in names.items()]
+        data = self.folder / "data"
+        data.mkdir()
+        (data / "data.yaml").write_text(Path(__file__).with_name("data.yaml").read_text())
+        (data / "kustomization.yaml").write_text(json.dumps({"resources": ["data.yaml"], "images": overlay}))
+        self.kubectl("create", "namespace", "data")
+        files = [f"--from-file={self.folder / name}" for name in secrets]
+        self.kubectl("create", "secret", "generic", "data", "--namespace=data", *files)
+        self.kubectl("apply", "-k", str(data))
+        for name in images.SERVICES:
+            self.kubectl("rollout", "status", f"deployment/{name}", "--namespace=data", "--timeout=90s")
+
+    def overlay(self, release: str, *patches: dict[str, Any]) -> Path:
+        """Write an overlay of `one-node` with a release's image."""
+        folder = self.folder / release
+        folder.mkdir(exist_ok=True)
+        name, tag = images.release(release).split(":")
+        document = {
+            "resources": [os.path.relpath(ROOT / "kubernetes/overlays/one-node", folder)],
+            "images": [{"name": "registry.example.com/app", "newName": name, "newTag": tag}],
+            "patches": list(patches),
+        }
+        (folder / "kustomization.yaml").write_text(json.dumps(document))
+        return folder
+
+    def deploy(self, release: str, *patches: dict[str, Any]) -> CompletedProcess[str]:
+        """Deploy by the page's commands until one fails. Returns how the last one ended."""
+        folder = str(self.overlay(release, *patches))
+        for command in commands("Deploy"):
+            done = self.node.run(*(folder if argument == OVERLAY else argument for argument in command))
+            print(f"$ {shlex.join(command)}\n{done.stdout}{done.stderr}")
+            if done.returncode:
+                break
+        return done
+
+    def condition(self, name: str, condition: str) -> bool:
+        """Tell whether an object has a condition."""
+        found = self.node.run("kubectl", "get", name, "--output=json")
+        conditions = json.loads(found.stdout)["status"].get("conditions", []) if found.returncode == 0 else []
+        return any((one["type"], one["status"]) == (condition, "True") for one in conditions)
+
+    def pods(self, component: str = "web") -> dict[str, dict[str, Any]]:
+        """Return the pods of a component that are ready and not terminating, by name."""
+        selector = f"--selector=app.kubernetes.io/component={component}"
+        ready = {}
+        for pod in self.get("pods", selector)["items"]:
+            conditions = {one["type"]: one["status"] for one in pod["status"].get("conditions", [])}
+            if conditions.get("Ready") == "True" and "deletionTimestamp" not in pod["metadata"]:
+                ready[pod["metadata"]["name"]] = pod
+        return ready
+
+    def revisions(self) -> set[str]:
+        """Return the releases that the ready web pods are of."""
+        return {pod["metadata"]["labels"]["pod-template-hash"] for pod in self.pods().values()}
+
+    def url(self) -> str:
+        """Return the address of the Service, as the node reaches it."""
+        return f"http://{self.get('service/web')['spec']['clusterIP']}"
+
+    def ask(self, path: str, body: Any = None) -> Any:
+        """Return what the app answers to GET, or to POST if there is a body, as JSON; None for an empty response."""
+        post = [] if body is None else ["--json", json.dumps(body)]
+        done = self.node.run("curl", "--silent", "--show-error", "--fail", "--max-time", "10", *post, self.url() + path)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout) if done.stdout else None
+
+    @contextmanager
+    def traffic(self, name: str, lead: float = 4) -> Iterator[dict[str, Any]]:
+        """Send traffic while the block runs, and `lead` seconds before and after; fills what it yields."""
+        folder = f"--directory={self.folder / 'load'}"
+        load = (sys.executable, "-m", "labs.load")
+        started = self.node.run(*load, "start", name, folder, f"--url={self.url()}", f"--rate={RATE}")
+        assert started.returncode == 0, started.stdout + started.stderr
+        summary: dict[str, Any] = {}
+        try:
+            time.sleep(lead)
+            began = time.monotonic()
+            yield summary
+            summary["took"] = round(time.monotonic() - began, 1)
+            time.sleep(lead)
+        finally:
+            done = self.node.run(*load, "stop", name, folder, "--max-failures=1000000", "--min-rate=1", "--max-gap=60")
+            if done.stdout:
+                summary |= json.loads(done.stdout)
+                figures = {
+                    key: summary[key]
+                    for key in ("requests", "failures", "rps", "p50", "p99", "max", "took")
+                    if key in summary
+                }
+                print(f"load {name}: {figures}; failed: {summary['failed'][:5]}")
+                if summary["failures"]:
+                    print(self.kubectl("get", "events", "--field-selector=type=Warning"))

@@ -1,0 +1,203 @@
+"""The app on a real cluster, under load. The tests run in this order: each begins with what the one before has left."""
+
+import json
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from labs.command import ROOT
+from tests.kubernetes.cluster import RATE, Cluster, within
+from tests.kubernetes.images import GO
+
+GATEWAY_API, GATEWAY_API_SUM = "v1.4.0", "h1:ZwlNM6zOHq0h3WUX2gfByPs2yAEsy/EenYJB78jpQfQ="
+
+IMPATIENT = {
+    "target": {"kind": "Deployment", "name": "web"},
+    "patch": '[{"op": "replace", "path": "/spec/progressDeadlineSeconds", "value": 45}]',
+}
+"""A release that makes no progress for so long has failed."""
+
+
+@pytest.fixture(autouse=True)
+def settled(cluster: Cluster) -> None:
+    """Wait for two pods of one release, and for none that is still terminating."""
+    within(120, lambda: len(cluster.get("pods", "--selector=app.kubernetes.io/component=web")["items"]) == 2)
+    within(60, lambda: len(cluster.pods()) == 2)
+
+
+def test_a_pod_has_a_worker_per_cpu_of_its_limit_and_names_its_release(cluster: Cluster) -> None:
+    version = cluster.ask("/version")
+    assert {version["release"]} == cluster.revisions()
+    assert version["workers"] == 1
+    log = cluster.kubectl("logs", "deployment/web")
+    assert "1 workers: 1 CPUs (affinity" in log
+
+
+def test_the_queue_works(cluster: Cluster) -> None:
+    made = cluster.ask("/links", {"url": "https://example.org/"})
+    cluster.ask(f"/links/{made['slug']}/qr", {})
+    within(
+        60,
+        lambda: (
+            cluster.node.run(
+                "curl", "-sfo", "/dev/null", "-w", "%{http_code}", f"{cluster.url()}/links/{made['slug']}/qr.png"
+            ).stdout
+            == "200"
+        ),
+    )
+    within(90, lambda: cluster.ask("/days"))
+
+
+@pytest.mark.parametrize("component", ["web", "worker", "beat"])
+def test_a_pod_can_do_little(cluster: Cluster, component: str) -> None:
+    look = (
+        "id -u; touch /app/x 2>/dev/null && echo writable; ls /var/run/secrets/kubernetes.io 2>/dev/null;"
+        "grep -E '^(CapEff|CapBnd|NoNewPrivs|Seccomp):' /proc/self/status | tr -d '\\t'; env | grep -i for-tests; ls /run/secrets/app"
+    )
+    shown = cluster.kubectl("exec", f"deployment/{component}", "--", "sh", "-c", look).split()
+    assert set(shown) == {
+        "10001",
+        "CapEff:0000000000000000",
+        "CapBnd:0000000000000000",
+        "NoNewPrivs:1",
+        "Seccomp:2",
+        "broker_url",
+        "database_url",
+    }
+
+
+def test_the_namespace_refuses_a_pod_that_could_become_root(cluster: Cluster) -> None:
+    done = cluster.node.run("kubectl", "run", "root", "--image=root", "--namespace=app", "--dry-run=server")
+    assert done.returncode == 1
+    assert 'violates PodSecurity "restricted:latest"' in done.stderr
+
+
+def test_an_update_fails_no_request(cluster: Cluster) -> None:
+    (before,) = cluster.revisions()
+    with cluster.traffic("update") as summary:
+        assert cluster.deploy("second").returncode == 0
+        within(60, lambda: cluster.revisions() != {before} and len(cluster.revisions()) == 1)
+    assert summary["failures"] == 0
+    assert before not in cluster.revisions()
+
+
+@pytest.mark.parametrize(
+    ("release", "cause"), [("import-fails", "No module named 'no_such_module'"), ("never-ready", "statuscode: 503")]
+)
+def test_a_bad_release_gets_no_request_and_the_old_one_serves(cluster: Cluster, release: str, cause: str) -> None:
+    before, worker = cluster.revisions(), set(cluster.pods("worker"))
+    with cluster.traffic(release) as summary:
+        done = cluster.deploy(release, IMPATIENT)
+        assert done.returncode == 1
+        assert 'deployment "web" exceeded its progress deadline' in done.stderr
+        shown = cluster.kubectl("get", "events", "--field-selector=type=Warning")
+        shown += cluster.kubectl("logs", "deployment/web", "--all-pods", "--tail=20", "--prefix")
+        assert cause in shown
+        assert cluster.revisions() == before
+        cluster.kubectl("rollout", "undo", "deployment/web")
+        cluster.kubectl("rollout", "status", "deployment/web", "--timeout=60s")
+    assert summary["failures"] == 0
+    assert (cluster.revisions(), set(cluster.pods("worker"))) == (before, worker)
+
+
+def test_a_migration_that_fails_stops_the_deploy(cluster: Cluster) -> None:
+    pods = set(cluster.pods())
+    with cluster.traffic("migration") as summary:
+        done = cluster.deploy("migration-fails")
+    assert done.returncode == 1
+    assert "condition=Complete" in " ".join(done.args)
+    assert 'relation "no_such_table" does not exist' in cluster.kubectl("logs", "job/migrate")
+    assert summary["failures"] == 0
+    assert set(cluster.pods()) == pods
+
+
+def test_a_rollback_fails_no_request(cluster: Cluster) -> None:
+    (before,) = cluster.revisions()
+    with cluster.traffic("rollback") as summary:
+        assert cluster.deploy("first").returncode == 0
+        within(60, lambda: before not in cluster.revisions())
+    assert summary["failures"] == 0
+
+
+def test_more_and_fewer_pods_fail_no_request(cluster: Cluster) -> None:
+    with cluster.traffic("scale") as summary:
+        scale(cluster, minimum=6, maximum=6)
+        within(180, lambda: len(cluster.pods()) == 6)
+        scale(cluster, minimum=2, maximum=2)
+        within(120, lambda: len(cluster.pods()) == 2)
+        time.sleep(15)  # until the last pod has drained
+    scale(cluster, minimum=2, maximum=6)
+    assert summary["failures"] == 0
+
+
+def scale(cluster: Cluster, minimum: int, maximum: int) -> None:
+    """Let the HorizontalPodAutoscaler act without metrics, which this node does not have."""
+    patch = f'{{"spec": {{"minReplicas": {minimum}, "maxReplicas": {maximum}}}}}'
+    cluster.kubectl("patch", "hpa/web", "--patch", patch)
+
+
+def test_a_pod_that_is_deleted_fails_no_request(cluster: Cluster) -> None:
+    gone = next(iter(cluster.pods()))
+    with cluster.traffic("delete") as summary:
+        cluster.kubectl("delete", "pod", gone)
+        within(60, lambda: len(cluster.pods()) == 2)
+    assert summary["failures"] == 0
+
+
+def test_a_pod_that_is_killed_fails_less_than_a_second_of_requests(cluster: Cluster) -> None:
+    name, pod = next(iter(cluster.pods().items()))
+    with cluster.traffic("kill") as summary:
+        assert cluster.node.run("kill", "-KILL", first_process(cluster, pod)).returncode == 0
+        within(60, lambda: cluster.get("pod", name)["status"]["containerStatuses"][0]["restartCount"] == 1)
+        within(60, lambda: len(cluster.pods()) == 2)
+    # Those that it was serving, a second's 15 slow ones above all, and those that come until the kubelet notices.
+    assert summary["failures"] < RATE
+
+
+def first_process(cluster: Cluster, pod: dict[str, Any]) -> str:
+    """Return the number, on the node, of the process whose end is that of all others of the pod's container."""
+    identifier = pod["status"]["containerStatuses"][0]["containerID"].rpartition("/")[2]
+    tasks = [line.split() for line in cluster.node.run("ctr", "tasks", "list").stdout.splitlines()]
+    return next(number for name, number, *_ in tasks if name == identifier)
+
+
+def test_a_drain_takes_one_pod_and_waits_for_its_replacement(cluster: Cluster) -> None:
+    with cluster.traffic("drain") as summary:
+        done = cluster.node.run(
+            "kubectl",
+            "drain",
+            "node",
+            "--pod-selector=app.kubernetes.io/component=web",
+            "--delete-emptydir-data",
+            "--timeout=40s",
+        )
+        cluster.kubectl("uncordon", "node")
+        within(90, lambda: len(cluster.pods()) == 2)
+    # There is no other node, so the first replacement is never ready and the second pod stays.
+    assert done.returncode == 1
+    assert "Cannot evict pod as it would violate the pod's disruption budget" in done.stderr
+    assert summary["failures"] == 0
+
+
+@pytest.mark.parametrize("overlay", ["one-node", "production"])
+def test_the_api_accepts_the_manifests(cluster: Cluster, overlay: str) -> None:
+    cluster.kubectl("apply", "--server-side", "-f", str(gateway_api()))
+    within(30, lambda: cluster.condition("crd/httproutes.gateway.networking.k8s.io", "Established"))
+    cluster.kubectl("delete", "job", "migrate", "--ignore-not-found")
+    built = cluster.kubectl("kustomize", f"kubernetes/overlays/{overlay}")
+    ingress = (ROOT / "kubernetes/components/ingress/ingress.yaml").read_text()
+    text = f"{built}\n---\n{ingress}"
+    shown = cluster.kubectl("apply", "--dry-run=server", "--validate=strict", "-f", "-", text=text)
+    assert ("httproute" in shown) == (overlay == "production")
+    assert "Warning" not in shown
+
+
+def gateway_api() -> Path:
+    """Download the Gateway API and return the file with the definition of an HTTPRoute."""
+    command = [str(GO), "mod", "download", "-json", f"sigs.k8s.io/gateway-api@{GATEWAY_API}"]
+    module = json.loads(subprocess.run(command, cwd="/", capture_output=True, text=True, check=True).stdout)
+    assert module["Sum"] == GATEWAY_API_SUM
+    return Path(module["Dir"], "config/crd/standard/gateway.networking.k8s.io_httproutes.yaml")

@@ -1,0 +1,74 @@
+"""A VM of this checkout: bare, then provisioned once by the README's own steps, and each test on a copy of that disk."""
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from labs.command import ROOT, progress
+from slipway.controller.local.files import describe
+from slipway.controller.local.ports import free_ports
+from tests.vm.disk import build
+from tests.vm.machine import Machine, overlay
+from tests.vm.site import Site
+
+FOLDER = ROOT / ".cache/hosts/vm"
+AGAIN = "SLIPWAY_VM_AGAIN"
+"""Set while one works on these tests: the disk that an earlier run provisioned is used again."""
+
+
+@pytest.fixture(scope="session")
+def bare() -> Path:
+    """The disk of a bare VM."""
+    return build(FOLDER)
+
+
+@pytest.fixture(scope="session")
+def machine(bare: Path) -> Iterator[Machine]:
+    """A VM that is off."""
+    free = free_ports(23000)
+    ports = {inside: next(free) for inside in (22, 80, 443)}
+    describe(FOLDER, ports, ["app"])
+    machine = Machine(FOLDER, overlay(bare, FOLDER / "disk.qcow2"), ports)
+    try:
+        yield machine
+    finally:
+        machine.cut()
+
+
+@pytest.fixture(scope="session")
+def site(machine: Machine, tmp_path_factory: pytest.TempPathFactory) -> Site:
+    """The app's repository, with the values of the VM."""
+    return Site.begin(tmp_path_factory.mktemp("shop"), machine)
+
+
+@pytest.fixture(scope="session")
+def provisioned(machine: Machine, bare: Path, site: Site) -> Path:
+    """The disk after `slipway provision`, which deploys, too: the VM is off."""
+    disk = FOLDER / "provisioned.qcow2"
+    if disk.exists() and os.environ.get(AGAIN):
+        return disk
+    machine.disk = overlay(bare, disk.with_suffix(".partial"))
+    machine.flushes = False
+    progress("vm", f"boot of a bare machine: {machine.start():.0f} s")
+    began = time.monotonic()
+    site.slipway("provision", "production")
+    progress("vm", f"provision, with the first deploy: {time.monotonic() - began:.0f} s")
+    machine.shut_down()
+    return machine.disk.rename(disk)
+
+
+@pytest.fixture
+def start(machine: Machine, provisioned: Path) -> Iterator[Callable[..., Machine]]:
+    """Start a copy of the provisioned VM, `start(memory_mb=512)`; cut off at the end."""
+
+    def starts(memory_mb: int = 1024) -> Machine:
+        machine.disk = overlay(provisioned, FOLDER / "disk.qcow2")
+        machine.flushes, machine.memory_mb = True, memory_mb
+        machine.start()
+        return machine
+
+    yield starts
+    machine.cut()

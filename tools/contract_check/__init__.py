@@ -1,1 +1,0 @@
-"""Checking an image against docs/contract.md; see ../contract."""

@@ -1,5 +1,0 @@
-"""What .github/workflows/ need of a repository: its secrets, variables and environments; see ../github."""
-
-
-class SetupError(Exception):
-    """Something is missing or wrong, in words that say what to type next."""
