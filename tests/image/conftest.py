@@ -23,7 +23,14 @@ def docker(*arguments: str) -> str:
 def build(tag: str, *arguments: str, context: Path = ROOT) -> str:
     """Build the image as the Makefile does: with the machine's CA bundle, which must not get into it."""
     secret = [f"--secret=id=ca,src={CA}"] if CA.exists() else []
-    docker("build", *secret, *arguments, "-t", tag, str(context))
+    command = ("build", *secret, *arguments, "-t", tag, str(context))
+    try:
+        docker(*command)
+    except AssertionError as error:
+        # Of Debian 12's BuildKit itself, before it runs anything: seen once, while another build went on.
+        if "rpc error: code = Internal desc = unexpected EOF" not in str(error):
+            raise
+        docker(*command)
     return tag
 
 

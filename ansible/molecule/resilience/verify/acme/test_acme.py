@@ -32,7 +32,8 @@ def attempt(host: Any) -> Callable[[], None]:
     """Try all names now, as a person would, and wait until nginx has what came of it."""
 
     def run() -> None:
-        host.run("systemctl start nginx-acme@now.service")
+        # A run that provisioning began may still be under way, and know what was true before.
+        host.run("systemctl restart nginx-acme@now.service")
         host.check_output(
             "sleep 0.5; for i in $(seq 300); do systemctl is-active --quiet nginx-acme-install || exit 0; sleep 0.2; done; exit 1"
         )
@@ -67,11 +68,11 @@ def loads(host: Any) -> Callable[[], list[float]]:
     return moments
 
 
-def until(condition: Callable[[], Any], seconds: float = WAIT_SECONDS) -> Any:
-    """Wait for a true value, and return it."""
-    deadline = time.monotonic() + seconds
+def until(condition: Callable[[], Any], said: Callable[[], Any] | None = None) -> Any:
+    """Wait for a true value, and return it. A failure tells what is `said` at the end."""
+    deadline = time.monotonic() + WAIT_SECONDS
     while not (value := condition()):
-        assert time.monotonic() < deadline, f"not within {seconds} s"
+        assert time.monotonic() < deadline, f"not within {WAIT_SECONDS} s: {said() if said else value}"
         time.sleep(0.5)
     return value
 
@@ -82,7 +83,7 @@ def test_the_first_deploy_waits_for_no_certificate(
     """The CA is down."""
     with_names(provision, GOOD, WRONG)
     assert by_http(addresses, GOOD) == by_http(addresses, WRONG) == (200, None)
-    until(lambda: told()[GOOD]["reason"])
+    until(lambda: told()[GOOD]["reason"], told)
     assert {name: each["state"] for name, each in told().items()} == {GOOD: "none", WRONG: "none"}
     assert "Connection refused" in told()[GOOD]["reason"]
 
@@ -93,7 +94,7 @@ def test_the_first_certificate_and_a_name_that_fails(
     pebble.dns("set-servfail", host=WRONG)
     pebble.start()
     attempt()
-    until(lambda: told()[GOOD]["state"] == "valid")
+    until(lambda: told()[GOOD]["state"] == "valid", told)
     load.closings += loads()
     assert by_http(addresses, GOOD) == (308, f"https://{GOOD}/version?a=b")
     assert by_https(addresses, GOOD).hsts == "max-age=31536000"
@@ -109,7 +110,7 @@ def test_the_name_gets_its_certificate_when_its_dns_is_repaired(
 ) -> None:
     pebble.dns("clear-servfail", host=WRONG)
     attempt()
-    until(lambda: told()[WRONG]["state"] == "valid")
+    until(lambda: told()[WRONG]["state"] == "valid", told)
     assert by_http(addresses, WRONG)[0] == 308
     assert by_https(addresses, WRONG).fingerprint != by_https(addresses, GOOD).fingerprint
 
@@ -262,7 +263,7 @@ def test_a_name_is_taken_away_and_one_is_added(
     provision_nginx: Any, told: Any, host: Any, addresses: dict[str, str]
 ) -> None:
     with_names(provision_nginx, GOOD, ADDED)
-    until(lambda: told()[ADDED]["state"] == "valid")
+    until(lambda: told()[ADDED]["state"] == "valid", told)
     assert by_http(addresses, ADDED)[0] == 308
     assert by_http(addresses, WRONG)[0] == 421
     assert set(told()) == {GOOD, ADDED}
