@@ -33,7 +33,7 @@ SEALERS = ("seal", "remove", "command", *SLICES)
 JOURNAL = {
     "systemd-journald@app.service.d/50-slipway.conf": "journald.service.conf",
     "systemd-journald@app.socket.d/50-slipway.conf": "journald.socket.conf",
-    "systemd-journald-varlink@app.socket.d/50-slipway.conf": "journald.socket.conf",
+    "systemd-journald-varlink@app.socket.d/50-slipway.conf": "journald-varlink.socket.conf",
 }
 RESOLUTION = ("name-resolution.path", "name-resolution.service")
 # What brings a local data host to the loopback of a unit, and the file in systemd/ that each is.
