@@ -49,10 +49,16 @@ def scale(host: Host, count: int | None, by: str) -> str:
         try:
             _run_with(host, release, count)
         except SlipwayError as error:
-            _run_with(host, release, before)
+            failed = f"{release} does not run with {count or 'the default number of'} workers"
+            try:
+                _run_with(host, release, before)
+            except SlipwayError as undone:
+                raise SlipwayError(
+                    f"{failed}: {error}. Nor does it with as many as before: {undone}. See `slipway logs`; "
+                    "`slipway rollback` returns to the release before"
+                ) from None
             raise SlipwayError(
-                f"{release} does not run with {count or 'the default number of'} workers, and has as many as before: "
-                f"{error}. See `slipway logs`, then type a smaller number"
+                f"{failed}, and has as many as before: {error}. See `slipway logs`, then type a smaller number"
             ) from None
     return release
 

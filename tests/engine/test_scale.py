@@ -70,6 +70,18 @@ def test_too_many_are_undone(host: FakeHost, why: str, capsys: Captured, monkeyp
     assert host.systemd.calls[-2:] == [f"start scale@{A}:2.service", f"restart app@{A}.service"]
 
 
+def test_an_undoing_that_fails_tells_both_failures(
+    host: FakeHost, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crashed = UnitState("active", "running", 1, 3)
+    monkeypatch.setattr(host.systemd, "state", lambda _unit: crashed)
+    assert cli.main(["scale", "workers=9"]) == 1
+    error = capsys.readouterr().err
+    assert f"{A} does not run with 9 workers: the web server crashed while starting. Nor does it with as many" in error
+    assert "`slipway rollback` returns" in error
+    assert host.systemd.calls[-2:] == [f"start scale@{A}:0.service", f"restart app@{A}.service"]
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
