@@ -34,6 +34,7 @@ def found(status: dict[str, Any], facts: Facts) -> list[Alert]:
         *_crashes(facts.crashes),
         *_disks(facts.low_disks),
         *_drift(status["drift"]),
+        *_others(facts.silent_hosts),
         *_system(facts),
     ]
 
@@ -114,6 +115,12 @@ def _drift(values: dict[str, Any]) -> Iterator[Alert]:
     if values["state"] == "differs":
         advice = "slipway provision <environment> -- --check --diff"
         yield Alert("drift", "files differ from what was provisioned", "\n".join(drift.words(values)), advice)
+
+
+def _others(hosts: dict[str, str]) -> Iterator[Alert]:
+    for name, detail in hosts.items():
+        advice = f"log in to {name}, or start it at your provider; slipway doctor <environment>"
+        yield Alert(f"host:{name}", f"{name} does not answer", detail, advice)
 
 
 def _system(facts: Facts) -> Iterator[Alert]:

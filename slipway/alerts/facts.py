@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from slipway.alerts import others
 from slipway.alerts.alert import Alert
 from slipway.alerts.certificate import expiring
+from slipway.alerts.settings import Settings
 from slipway.engine import audit, room
 from slipway.engine.crashes import LOOP_SECONDS, Crashes
 from slipway.engine.host import Host
@@ -40,11 +42,13 @@ class Facts:
     clock_synchronised: bool = True
     certificate: Alert | None = None
     """The end of a certificate that nobody renews here."""
+    silent_hosts: dict[str, str] = field(default_factory=dict)
+    """Other app hosts that do not answer, with what happens instead."""
 
 
-def read(host: Host, https_port: int | None) -> Facts:
-    """Read all of them. `https_port`: see Settings."""
-    now = time.time()
+def read(host: Host, settings: Settings) -> Facts:
+    """Read all of them."""
+    now, https_port = time.time(), settings.https_port
     return Facts(
         history=audit.last(host, 200),
         failed_units=failed_units(_run("systemctl", "list-units", "--failed", "--plain", "--no-legend", "--full")),
@@ -54,6 +58,7 @@ def read(host: Host, https_port: int | None) -> Facts:
         reboot=_text(REBOOT.with_name(f"{REBOOT.name}.pkgs")).replace("\n", " ") if REBOOT.exists() else None,
         clock_synchronised=_run("timedatectl", "show", "--property=NTPSynchronized", "--value").strip() != "no",
         certificate=expiring(https_port, host.site.probe_host, now) if https_port else None,
+        silent_hosts=others.silent(host.front, host.site, settings.others),
     )
 
 

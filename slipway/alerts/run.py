@@ -46,7 +46,7 @@ def main() -> int:
 def _look(host: Host, settings: Settings, book: Book) -> list[Alert]:
     """What is wrong. Where that cannot be read, this is told, and nothing is over."""
     try:
-        return checks.found(status(host), facts.read(host, settings.https_port))
+        return checks.found(status(host), facts.read(host, settings))
     except (SlipwayError, OSError) as error:
         before = [each.alert for each in book.alerts.values() if each.told]
         unreadable = Alert("status", "the host's state cannot be read", str(error), "slipway status")

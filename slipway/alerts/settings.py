@@ -47,6 +47,8 @@ class Settings:
     receivers: tuple[Receiver, ...]
     https_port: int | None = None
     """Where nginx serves a certificate that nobody renews here (nginx_tls: files)."""
+    others: dict[str, str] = field(default_factory=dict)
+    """The addresses of the other app hosts, by name."""
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -57,8 +59,9 @@ class Settings:
         """
         try:
             values = json.loads(path.read_text())
-            return cls(tuple(map(Receiver.parse, values["to"])), values.get("https_port"))
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            others = {str(name): str(address) for name, address in values.get("others", {}).items()}
+            return cls(tuple(map(Receiver.parse, values["to"])), values.get("https_port"), others)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise SlipwayError(
                 f"the alerts' settings are damaged ({type(error).__name__}). Type: slipway provision <environment>"
             ) from None

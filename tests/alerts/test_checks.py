@@ -79,6 +79,7 @@ def test_what_status_knows(values: dict[str, Any], expected: list[str]) -> None:
         (Facts(memory_percent=5), []),
         (Facts(reboot=""), ["reboot"]),
         (Facts(clock_synchronised=False), ["clock"]),
+        (Facts(silent_hosts={"www2": "10.0.0.2: no answer within 5 s"}), ["host:www2"]),
     ],
 )
 def test_what_the_system_says(facts: Facts, expected: list[str]) -> None:

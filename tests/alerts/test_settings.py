@@ -29,6 +29,14 @@ def test_accepted(receiver: dict[str, Any]) -> None:
     assert Receiver.parse(receiver).kind == receiver["kind"]
 
 
+def test_the_other_hosts_are_none_where_an_earlier_version_provisioned(tmp_path: Path) -> None:
+    file = tmp_path / "alerts"
+    file.write_text(json.dumps({"to": []}))
+    assert Settings.load(file).others == {}
+    file.write_text(json.dumps({"to": [], "others": {"www2": "10.0.0.2"}}))
+    assert Settings.load(file).others == {"www2": "10.0.0.2"}
+
+
 @pytest.mark.parametrize(
     ("receiver", "named"),
     [

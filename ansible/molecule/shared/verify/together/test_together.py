@@ -1,5 +1,6 @@
 """Several hosts: all serve the new release, or all serve the old one. Told in the order in which it happens."""
 
+import re
 import subprocess
 import time
 from collections.abc import Iterator
@@ -81,6 +82,30 @@ def test_a_failure_on_one_takes_all_of_them_back(sites: dict[str, Site], broken:
         site.until(lambda status, site=site: site.running() == {before})  # type: ignore[misc]
     first = sites[NAMES[0]].status()
     assert first["releases"][0]["cause"].startswith("hold: the deploy failed on another host")
+
+
+def looks(name: str, times: int) -> str:
+    """What the alerts of a host tell after so many looks."""
+    on_host(f"for i in $(seq {times}); do systemctl start alerts.service; done", name)
+    journal = ["journalctl", "--unit=alerts", "--output=cat", "--no-pager"]
+    return subprocess.run(
+        [DOCKER, "exec", container(name), *journal], capture_output=True, text=True, check=True
+    ).stdout
+
+
+def test_a_host_that_is_dead_is_told_by_the_others(sites: dict[str, Site]) -> None:
+    first, second, third = NAMES
+    assert "does not answer" not in looks(first, 2)
+    subprocess.run([DOCKER, "pause", container(third)], check=True, capture_output=True)
+    try:
+        told = {name: looks(name, 2) for name in (first, second)}
+    finally:
+        subprocess.run([DOCKER, "unpause", container(third)], check=True, capture_output=True)
+    for text in told.values():
+        assert f"{third} does not answer" in text
+        assert f"{first} does not" not in text
+        assert f"{second} does not" not in text
+    assert re.search(rf"^OK \[.*\] {third} does not answer$", looks(first, 2), re.MULTILINE)
 
 
 @pytest.mark.catalogue
