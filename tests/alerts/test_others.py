@@ -1,4 +1,4 @@
-"""Whether the other hosts answer, asked of real servers."""
+"""Whether the other hosts answer: requests to real servers."""
 
 import socket
 import threading
