@@ -19,8 +19,9 @@ name: phases
 type: stdout
 short_description: Print the phases of a deploy, and what fails
 description:
-  - A phase is a role and the part of its tasks' names before the bar. Messages of C(debug) are printed as they are, and
-    a phase that only prints has no line; of a failure, its message and what its program wrote.
+  - A phase is a role and the part of its tasks' names before the bar. Before a deploy it is a whole role,
+    or all that the play C(Preflight) looks at. Messages of C(debug) are printed as they are, and a phase that only prints has no line;
+    of a failure, its message and what its program wrote.
   - SLIPWAY_PHASES=none prints messages and failures alone.
   - SLIPWAY_TIMINGS names the file in which times are kept from run to run.
 extends_documentation_fragment:
@@ -44,11 +45,12 @@ class CallbackModule(Default):  # type: ignore[misc]
         super().__init__()
         file = os.environ.get("SLIPWAY_TIMINGS")
         self._timings = Timings.read(Path(file) if file else None)
-        self._phase, self._began, self._is_written = "", 0.0, False
+        self._play, self._phase, self._began, self._is_written = "", "", 0.0, False
         self._is_shown, self._works = os.environ.get("SLIPWAY_PHASES") != "none", False
 
     def v2_playbook_on_play_start(self, play: Any) -> None:
         """Say nothing: the phases tell."""
+        self._play = play.get_name()
 
     def v2_playbook_on_task_start(self, task: Any, is_conditional: bool) -> None:  # noqa: ARG002 -- Ansible's interface
         """Begin a phase if the task is of another one."""
@@ -121,10 +123,7 @@ class CallbackModule(Default):  # type: ignore[misc]
     def _enter(self, task: Any) -> None:
         if task.action in _OWN:
             return
-        role = task._role.get_name() if task._role else ""
-        part = task.get_name(include_role_fqcn=False).removeprefix(f"{role} : ")
-        phase = part.partition(" | ")[0] if " | " in part else ("handlers" if role else part)
-        phase = f"{role}: {phase.lower()}" if role else phase
+        phase = self._phase_of(task)
         if phase != self._phase:
             self._end()
             self._phase, self._began, self._is_written = phase, time.monotonic(), False
@@ -134,6 +133,17 @@ class CallbackModule(Default):  # type: ignore[misc]
                 last = self._timings.last(phase)
                 self._display.display(f"{phase:<24} ... {last}", newline=False)
                 self._is_written = True
+
+    def _phase_of(self, task: Any) -> str:
+        if self._play == "Preflight":
+            return "preflight"
+        role = task._role.get_name() if task._role else ""
+        part = task.get_name(include_role_fqcn=False).removeprefix(f"{role} : ")
+        if not role:
+            return str(part)
+        if self._play.startswith("Provision"):
+            return str(role)
+        return f"{role}: {part.partition(' | ')[0].lower() if ' | ' in part else 'handlers'}"
 
     def _end(self) -> None:
         if not self._phase:

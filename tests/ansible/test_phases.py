@@ -85,6 +85,23 @@ def test_phases_are_told_with_their_times(play: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "phases"),
+    [
+        ("Preflight", ["preflight"]),
+        ("Provision", ["release"]),
+        ("Provision the data host", ["release"]),
+        ("Deploy", ["release: ship", "release: handlers", "release: activate"]),
+    ],
+)
+def test_what_comes_before_a_deploy_has_a_line_for_each_role(play: Path, name: str, phases: list[str]) -> None:
+    site = play / "site.yml"
+    site.write_text(site.read_text().replace("- hosts: localhost", f"- name: {name}\n  hosts: localhost"))
+    lines = run(play).stdout.splitlines()
+    assert [line.rpartition("  ")[0].strip() for line in lines if line.endswith(" s")] == phases
+
+
+@pytest.mark.slow
 def test_without_phases_what_is_printed_and_failures_are_all(play: Path) -> None:
     assert run(play, SLIPWAY_PHASES="none").stdout == "first line\nsecond line\n"
     failed = run(play, "-e", "fails=true", SLIPWAY_PHASES="none").stdout
