@@ -20,8 +20,8 @@ type: stdout
 short_description: Print the phases of a deploy, and what fails
 description:
   - A phase is a role and the part of its tasks' names before the bar. Before a deploy it is a whole role,
-    or all that the play C(Preflight) looks at. Messages of C(debug) are printed as they are, and a phase that only prints has no line;
-    of a failure, its message and what its program wrote.
+    or all that the play C(Preflight) looks at. Messages of C(debug) are printed as they are, and a phase that only
+    prints has no line; of a failure, its message and what its program wrote.
   - SLIPWAY_PHASES=none prints messages and failures alone.
   - SLIPWAY_TIMINGS names the file in which times are kept from run to run.
 extends_documentation_fragment:
