@@ -448,6 +448,14 @@ def test_services(names: set[str], expected: Services) -> None:
         ("from fastapi import APIRouter\nr = APIRouter(prefix=X)\n@r.get('/health')\ndef h(): ...\napp.include_router(r)", ""),
         ("from fastapi import APIRouter\nr = APIRouter()\n@r.get('/health')\ndef h(): ...\napp.include_router(r, prefix=settings.API)", ""),
         ("from fastapi import APIRouter\nr = APIRouter()\n@r.get('/health')\ndef h(): ...", ""),
+        ("api: FastAPI = FastAPI()\n@api.get('/ping')\ndef h(): ...", "/ping"),
+        ("from fastapi import APIRouter\nr: APIRouter = APIRouter(prefix='/v1')\n@r.get('/health')\ndef h(): ...\napp.include_router(r)", "/v1/health"),
+        ("app.add_api_route('/health', h)", "/health"),
+        ("app.add_api_route(endpoint=h, path='/health', methods=['HEAD', 'GET'])", "/health"),
+        ("app.add_route('/healthz', h, methods={'GET'})", "/healthz"),
+        ("app.add_api_route('/health', h, methods=['POST'])", ""),
+        ("@app.api_route('/health', methods=['PUT'])\ndef h(): ...", ""),
+        ("@app.api_route('/health', methods=['GET', 'HEAD'])\ndef h(): ...", "/health"),
         ("from fastapi import APIRouter\nr = APIRouter()\n@r.get('/{x}/health')\ndef h(): ...\napp.include_router(r)", ""),
     ],
 )  # fmt: skip
@@ -497,10 +505,23 @@ def test_the_ready_path_of_a_router_that_a_factory_gets(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("arguments", "path"),
-    [("", "/docs"), ("docs_url='/help'", "/help"), ("docs_url=None", "/"), ("openapi_url='' if X else 'x'", "/")],
+    [
+        ("", "/docs"),
+        ("docs_url='/help'", "/help"),
+        ("docs_url=None", "/openapi.json"),
+        ("docs_url=None if X else '/docs'", "/openapi.json"),
+        ("docs_url=None, openapi_url='/v1/openapi.json'", "/v1/openapi.json"),
+        ("openapi_url='' if X else 'x'", "/"),
+        ("docs_url='/docs', openapi_url=None", "/"),
+    ],
 )
 def test_a_path_where_no_health_route_is(arguments: str, path: str, tmp_path: Path) -> None:
     assert look(write(tmp_path, main=f"{FASTAPI}app = FastAPI({arguments})\n")).ready_path == path
+
+
+def test_a_path_where_the_schema_is_switched_off_later(tmp_path: Path) -> None:
+    source = "more = {'title': 'a'}\nif PRODUCTION:\n    more['openapi_url'] = None\napp = FastAPI(**more)\n"
+    assert look(write(tmp_path, main=f"{FASTAPI}{source}")).ready_path == "/"
 
 
 def test_settings_and_secrets(tmp_path: Path) -> None:

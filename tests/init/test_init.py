@@ -595,7 +595,10 @@ OWN = "FROM python:3.13 AS build\nCOPY {copied} /srv/\nFROM build AS production\
             "to stop: exec python w.py",
         ),
         ({"requirements.txt": "-i https://p.example/s\nfastapi==1\nuvicorn==1\n"}, "come from https://p.example/s."),
-        ({"main.py": "from fastapi import FastAPI\napp = FastAPI(docs_url=None)\n"}, "app_ready_path is a guess, /:"),
+        (
+            {"main.py": "from fastapi import FastAPI\napp = FastAPI(openapi_url=None)\n"},
+            "app_ready_path is a guess, /:",
+        ),
         (
             {"other/pyproject.toml": "[project]\n", "other/main.py": "import fastapi\napp = fastapi.FastAPI()\n"},
             "entrypoint = ",

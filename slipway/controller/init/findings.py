@@ -125,7 +125,7 @@ def find(folder: Path, ask: Ask | None) -> Findings:
     ready = chosen or health.find_ready_path(paths)
     dockerfile, migrations = existing.find_dockerfile(folder, places), find_migrations(folder, packages, root)
     tables = find_tables(sources, app, root) if services.postgres and not migrations else None
-    default = health.default_path(sources, app)
+    default = health.default_path(sources, app, paths)
     procfile = folder / workdir / "Procfile"
     return Findings(
         folder=folder,

@@ -21,19 +21,26 @@ def find_ready_path(paths: set[str]) -> str:
     return found if not found or found in paths else f"{found}/"
 
 
-def default_path(sources: Sources, app: App) -> str:
-    """Return a path that every FastAPI app answers with 200: its documentation, or / where that is switched off."""
+def default_path(sources: Sources, app: App, paths: set[str]) -> str:
+    """Return a path that FastAPI answers with 200 by itself: its documentation, or its schema where that may be off.
+
+    /, if the schema may be off, too, or if the app has that route and no documentation. `paths`: those of the app.
+    """
     own = [module for module in sources.modules if module.path == app.file and _creates(module)]
     modules = own or [module for module in sources.modules if _creates(module)]  # a factory elsewhere
     arguments = {name: value for module in modules for name, value in _named(module.tree)}
-    docs = arguments.get("docs_url")
-    if isinstance(docs, ast.Constant) and docs.value:
-        return str(docs.value)
-    for value in (docs, arguments.get("openapi_url")):
-        # None, or computed: off in production, as it is usually written.
-        if value is not None and not isinstance(value, ast.JoinedStr) and not _is_text(value):
-            return "/"
-    return "/docs" if any("FastAPI" in module.text for module in modules) else "/"
+    docs, schema = arguments.get("docs_url"), arguments.get("openapi_url")
+    # None, or computed: off in production, as it is usually written. Without the schema there is no documentation.
+    if not any("FastAPI" in module.text for module in modules) or (schema and not _is_text(schema)):
+        return "/"
+    if docs and not _is_text(docs) and "/" in paths:
+        return "/"
+    for value, default in ((docs, "/docs"), (schema, "/openapi.json")):
+        if value is None:
+            return default
+        if isinstance(value, ast.Constant) and value.value:
+            return str(value.value)
+    return "/"
 
 
 def _creates(module: Module) -> bool:
@@ -44,8 +51,12 @@ def _creates(module: Module) -> bool:
 
 
 def _named(tree: ast.Module) -> Iterator[tuple[str, ast.expr]]:
-    """Yield arguments by name, also those that are in a mapping first."""
+    """Yield arguments by name, also those that are in a mapping first, or put into it later."""
     for node in ast.walk(tree):
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Subscript):
+            key = node.targets[0].slice
+            if isinstance(key, ast.Constant):
+                yield str(key.value), node.value
         if isinstance(node, ast.keyword) and node.arg:
             yield node.arg, node.value
         elif isinstance(node, ast.Dict):
@@ -57,4 +68,4 @@ def _named(tree: ast.Module) -> Iterator[tuple[str, ast.expr]]:
 
 
 def _is_text(node: ast.expr) -> bool:
-    return isinstance(node, ast.Constant) and bool(node.value)
+    return isinstance(node, ast.JoinedStr) or (isinstance(node, ast.Constant) and bool(node.value))

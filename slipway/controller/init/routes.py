@@ -29,9 +29,10 @@ class Routes:
         routes = cls(sources, _constants(sources))
         for module in sources.modules:
             for node in ast.walk(module.tree):
-                if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call):
+                if isinstance(node, ast.Assign | ast.AnnAssign) and isinstance(node.value, ast.Call):
                     routes._add_router(module, node, node.value)
                 elif isinstance(node, ast.Call):
+                    routes._add_route(module, node)
                     routes._add_included(module, node)
                     routes._add_passed(module, node)
                 elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
@@ -58,14 +59,23 @@ class Routes:
             if prefix is not None:
                 yield from (f"{above}{prefix}{own}" for above in self._prefixes(parent, tops, below | {router}))
 
-    def _add_router(self, module: Module, node: ast.Assign, call: ast.Call) -> None:
+    def _add_router(self, module: Module, node: ast.Assign | ast.AnnAssign, call: ast.Call) -> None:
         kind = module.resolve(call.func)
-        for target in node.targets:
+        for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
             if isinstance(target, ast.Name) and CLASSES.fullmatch(kind):
                 self.apps.add((module.path, target.id))
                 self.own[module.path, target.id] = ""
             elif isinstance(target, ast.Name) and kind.rpartition(".")[2] == "APIRouter":
                 self.own[module.path, target.id] = _text(_argument(call, None, "prefix"), self.constants)
+
+    def _add_route(self, module: Module, call: ast.Call) -> None:
+        """Take a route that a call adds, and not a decorator."""
+        if isinstance(call.func, ast.Attribute) and call.func.attr in {"add_api_route", "add_route"}:
+            origin = self.sources.origin(module, call.func.value)
+            argument = _argument(call, 0, "path")
+            path = _text(argument, self.constants) if argument else None
+            if origin and path is not None and _gets(call):
+                self.paths.append((origin, path))
 
     def _add_passed(self, module: Module, call: ast.Call) -> None:
         """Take a router that is an argument by name, as of a factory, as one that the parameter includes."""
@@ -100,11 +110,18 @@ def _decorators(
             and isinstance(decorator.func, ast.Attribute)
             and decorator.func.attr in {"get", "api_route", "route"}
             and isinstance(decorator.func.value, ast.Name)
+            and _gets(decorator)
         ):
             argument = _argument(decorator, 0, "path")
             path = _text(argument, constants) if argument else None
             if path is not None:
                 yield decorator.func.value, path
+
+
+def _gets(call: ast.Call) -> bool:
+    """Whether a route answers GET: the default."""
+    methods = _argument(call, None, "methods")
+    return methods is None or any(isinstance(each, ast.Constant) and each.value == "GET" for each in ast.walk(methods))
 
 
 def _argument(call: ast.Call, position: int | None, name: str) -> ast.expr | None:
