@@ -1,7 +1,6 @@
 """The command line of `make try`, checked before anything is touched."""
 
 import argparse
-import re
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from labs.command import OUTPUT_LINES, ROOT, LabError, progress, run
 from labs.images import inspect
 from slipway.contract.data import NAMES
 from slipway.contract.site import Site, SiteError
+from slipway.controller.image.config import own_ports
 from tools.checkout import TRIAL
 
 LOG = ROOT / ".cache/log/try-image.log"
@@ -124,7 +124,7 @@ def read(arguments: Sequence[str] | None, description: str | None) -> Request:
     image = _built(options.dockerfile) if options.dockerfile else _present(options.image)
     beside = tuple(options.beside)
     _check_contract(image, extra, options.settings, beside)
-    port = options.port or exposed(image)
+    port = options.port or own_ports(inspect(image)["Config"])[0]
     return Request(image, site, options.settings, paths, port, options.rate, options.smoke, options.host, beside)
 
 
@@ -183,13 +183,6 @@ def _check_contract(image: str, extra: Sequence[str], settings: Path | None, bes
     command += [f"--with={name}" for name in beside]
     if subprocess.run(command, cwd=ROOT, check=False).returncode:
         raise LabError("nothing was deployed: first mend each `not ok` above (docs/reference/contract.md says how)")
-
-
-def exposed(image: str) -> int:
-    """Return the lowest port of the image's EXPOSE; 8000 if there is none."""
-    ports = inspect(image)["Config"].get("ExposedPorts") or {}
-    numbers = sorted(int(match[1]) for port in ports if (match := re.fullmatch(r"([0-9]+)/tcp", port)))
-    return numbers[0] if numbers else 8000
 
 
 def release_command(image: str) -> str | None:

@@ -87,8 +87,8 @@ def no_way(allowed: list[int], sockets: list[TcpSocket]) -> str:
     if sockets:
         where = ", ".join(sorted(map(str, sockets)))
         return (
-            f"It listens on {where}, and its port is {own} (app_port, else the image's PORT or EXPOSE, else 8000): "
-            f"set `app_port: {min(each.port for each in sockets)}`, or let it listen on $PORT"
+            f"It listens on {where}, and its port is {own} (app_port, else the image's PORT, EXPOSE or command, else "
+            f"8000): set `app_port: {min(each.port for each in sockets)}`, or let it listen on $PORT"
         )
     return (
         f"Nothing accepts connections on the handed socket, and nothing listens on port {own}: "

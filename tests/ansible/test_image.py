@@ -77,6 +77,36 @@ def test_an_image_of_a_tree_with_changes_names_its_commit_and_says_so() -> None:
     assert (image.commit, image.short) == (f"{COMMIT}-dirty", "3f2a9c1")
 
 
+@pytest.mark.parametrize(
+    ("config", "ports"),
+    [
+        ({}, [8000]),
+        ({"ExposedPorts": {"9100/tcp": {}, "8000/tcp": {}, "53/udp": {}, "80/tcp": {}}}, [8000, 80, 9100]),
+        ({"Env": ["PORT=3000"], "ExposedPorts": {"80/tcp": {}}}, [3000, 80]),
+        ({"Env": ["PORT=tcp://10.0.0.1:80"]}, [8000]),
+        ({"Cmd": ["fastapi", "run", "app/main.py", "--port", "80"]}, [80]),
+        ({"Cmd": ["fastapi", "run", "app/main.py", "--port=80"]}, [80]),
+        ({"Cmd": ["/bin/sh", "-c", "exec uvicorn app:app --host 0.0.0.0 --port ${PORT:-5000}"]}, [5000]),
+        ({"Cmd": ["/bin/sh", "-c", "uvicorn app:app --port $PORT"]}, [8000]),
+        ({"Entrypoint": ["gunicorn"], "Cmd": ["-b", "0.0.0.0:9000", "app:app"]}, [9000]),
+        ({"Cmd": ["gunicorn", "--bind=[::]:9000", "app:app"]}, [9000]),
+        ({"Cmd": ["gunicorn", "--bind", "unix:/run/app.sock", "app:app"]}, [8000]),
+        ({"Cmd": ["gunicorn", "--bind", "127.0.0.1", "-p", "/run/gunicorn.pid", "app:app"]}, [8000]),
+        ({"Cmd": ["gunicorn", "-b0.0.0.0:9000", "app:app"]}, [9000]),
+        ({"Cmd": ["serve", "--port", "99999"]}, [8000]),
+        ({"ExposedPorts": {"80/tcp": {}}, "Cmd": ["start", "--port", "9000"]}, [80, 9000]),
+    ],
+)
+def test_where_an_app_may_listen(config: dict[str, Any], ports: list[int]) -> None:
+    assert read_image("app:1", inspected(**config)).ports == ports
+    assert read_image("app:1", inspected(**config), port=1).ports == [1]
+
+
+def test_the_port_of_a_command_that_replaces_the_images_own() -> None:
+    image = read_image("app:1", inspected(Cmd=["serve", "--port", "80"]), command="exec serve --port 81")
+    assert image.ports == [81]
+
+
 @pytest.mark.parametrize("label", [None, "", "unknown", COMMIT + "-other", "3f2a9c1"])
 def test_without_a_whole_commit_its_own_id_names_it(label: str | None) -> None:
     image = read_image("app:1", inspected(Labels={"org.opencontainers.image.revision": label}))

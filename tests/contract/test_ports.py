@@ -58,6 +58,8 @@ def slow(*values: object) -> object:
         slow("loopback", [f'CMD [{UVICORN}, "--host", "127.0.0.1"]'], 8000),
         slow("six", [f'CMD [{UVICORN}, "--host", "::"]'], 8000),
         slow("late", ["CMD sleep 8; exec uvicorn main:app --host 0.0.0.0 --port $PORT"], 8000),
+        # The Dockerfile of FastAPI's documentation exposes nothing.
+        slow("undeclared", [f'CMD [{UVICORN}, "--host", "0.0.0.0", "--port", "80"]'], 80),
         slow("eighty", ["EXPOSE 80", f'CMD [{UVICORN}, "--host", "0.0.0.0", "--port", "80"]'], 80),
         slow("several", ["EXPOSE 9000 9100", f'CMD [{UVICORN}, "--host", "0.0.0.0", "--port", "9100"]'], 9100),
         slow("env", ["ENV PORT=3000", "CMD exec uvicorn main:app --host 0.0.0.0 --port $PORT"], 3000),
@@ -79,8 +81,9 @@ def test_the_handed_socket_is_preferred(python: str) -> None:
     assert "listens by itself" not in checked.output
 
 
-def test_a_port_that_the_image_does_not_declare_is_named(python: str) -> None:
-    checked = check_variant(python, "other", f'CMD [{UVICORN}, "--host", "0.0.0.0", "--port", "9000"]')
+def test_a_port_that_neither_image_nor_command_names_is_told(python: str) -> None:
+    code = "import uvicorn; uvicorn.run('main:app', host='0.0.0.0', port=9000)"
+    checked = check_variant(python, "other", f'CMD ["python3", "-c", "{code}"]')
     assert checked.broken == [LINES["socket"]]
     assert "It listens on 0.0.0.0:9000, and its port is 8000" in checked.output
     assert "set `app_port: 9000`" in checked.output

@@ -116,7 +116,7 @@ def test_another_port_than_the_images_is_named_with_what_to_set(host: FakeHost, 
     with pytest.raises(PhaseError) as error:
         activate(host, A)
     assert f"127.0.0.1:{port}" in str(error.value)
-    assert "its port is 1 (app_port, else the image's PORT or EXPOSE, else 8000)" in str(error.value)
+    assert "its port is 1 (app_port, else the image's PORT, EXPOSE or command, else 8000)" in str(error.value)
     assert "set `app_port: " in str(error.value)
 
 

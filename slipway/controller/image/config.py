@@ -10,6 +10,8 @@ from slipway.model.names import is_dropped_from_image
 ARCHITECTURES = ("amd64", "arm64", "386", "arm", "ppc64le", "riscv64", "s390x", "loong64")
 
 _COMMIT = re.compile(r"[0-9a-f]{40}(-dirty)?\Z")
+_PORT_OPTION = re.compile(r"""(?<!\S)(?:--port|-p|--bind|-b)[= ]?["']?(?:\S*:)?(?:\$\{\w+:-)?(\d{1,5})\}?["']?(?!\S)""")
+"""Where servers are told in their command to listen: `--port 80`, `-b 0.0.0.0:80`, `--port ${PORT:-80}`."""
 _UNUSED = {
     "User": ("USER", "the app runs as the host's user `app`"),
     "Volumes": ("VOLUME", "the app's data is in $STATE_DIRECTORY"),
@@ -59,16 +61,20 @@ def read_image(name: str, inspected: dict[str, Any], command: str = "", port: in
         cmd=cmd,
         env={name: value for name, value in _environment(config).items() if not is_dropped_from_image(name)},
         workdir=workdir,
-        ports=[port] if port else _ports(config),
+        ports=[port] if port else own_ports(config, command),
     )
 
 
-def _ports(config: dict[str, Any]) -> list[int]:
-    """Ports on which the app may listen: $PORT, then those of EXPOSE (8000 first), else 8000."""
+def own_ports(config: dict[str, Any], command: str = "") -> list[int]:
+    """Ports on which the app may listen: $PORT, those of EXPOSE (8000 first), those in its command; else 8000.
+
+    `config`: of the image, as Docker tells it; `command` runs instead of its own.
+    """
+    command = command or " ".join([*(config.get("Entrypoint") or []), *(config.get("Cmd") or [])])
     exposed = {int(port.partition("/")[0]) for port in config.get("ExposedPorts") or {} if not port.endswith("/udp")}
-    ports = sorted(exposed, key=lambda port: (port != DEFAULT_PORT, port)) or [DEFAULT_PORT]
-    own = _environment(config).get("PORT", "")
-    return [int(own), *(port for port in ports if port != int(own))] if is_port(own) else ports
+    ports = sorted(exposed, key=lambda port: (port != DEFAULT_PORT, port))
+    named = [_environment(config).get("PORT", ""), *map(str, ports), *_PORT_OPTION.findall(command)]
+    return list(dict.fromkeys(int(port) for port in named if is_port(port))) or [DEFAULT_PORT]
 
 
 def unused(inspected: dict[str, Any]) -> list[str]:
