@@ -9,7 +9,7 @@ from typing import TypedDict
 
 from fastapi import FastAPI
 
-from app import content_policy, days, health, links, problems, qr, request_id, route, schema, streams
+from app import content_policy, days, health, links, problems, qr, request_id, route, schema, streams, tracing
 from app.database import Database
 from app.head import HeadMiddleware
 from app.headers import HeadersMiddleware
@@ -38,10 +38,12 @@ async def lifespan(_: FastAPI) -> AsyncIterator[State]:
         # shared: it is migrated by the release phase, once, and never by whichever worker happens to start first.
         if settings.embedded and schema.behind(await database.revision()):
             await _migrate()
+        tracing.start(database, settings.slipway_release)
         with shutdown.watching():
             yield {"settings": settings, "database": database, "queue": Queue(settings), "shutdown": shutdown}
     finally:
         await database.close()
+        tracing.stop()
 
 
 async def _migrate() -> None:
@@ -55,7 +57,15 @@ def create_app() -> FastAPI:
     """Put the service together. Opens nothing: the import of this module happens before the workers are forked."""
     logging.basicConfig(level=logging.INFO)  # no effect under server/, which has set up JSON by now
     request_id.mark_log_records()
-    app = FastAPI(title="Links", version="1", lifespan=lifespan, redirect_slashes=False, docs_url=None, redoc_url=None)
+    app = FastAPI(
+        title="Links",
+        version="1",
+        lifespan=lifespan,
+        redirect_slashes=False,
+        docs_url=None,
+        redoc_url=None,
+        telemetry={"auto_configure": False, "operation_spans": False},  # app.tracing does; one span per request
+    )
     content_policy.install(app)
     app.add_middleware(HeadersMiddleware, of=route.header)
     app.add_middleware(HeadMiddleware)

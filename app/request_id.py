@@ -12,6 +12,8 @@ from typing import Any
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app import tracing
+
 HEADER = "X-Request-ID"
 VALID = re.compile(r"[A-Za-z0-9-]{1,64}")
 current: ContextVar[str | None] = ContextVar("request_id", default=None)
@@ -33,7 +35,9 @@ class RequestIdMiddleware:
             return await self.app(scope, receive, send)
         given = Headers(scope=scope).get(HEADER, "")
         # Anything else could forge log lines, or make them endless.
-        current.set(given if VALID.fullmatch(given) else uuid.uuid4().hex)
+        value = given if VALID.fullmatch(given) else uuid.uuid4().hex
+        current.set(value)
+        tracing.mark(value)
 
         async def answer(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -51,7 +55,7 @@ def header() -> dict[str, str]:
 
 
 def mark_log_records() -> None:
-    """Put `request_id` on every log record that is made while a request is served, by any logger."""
+    """Put `request_id` on every log record that is made while a request is served, by any logger; and `trace_id`."""
     make = logging.getLogRecordFactory()
     if getattr(make, "marks_request_id", False):
         return
@@ -60,6 +64,8 @@ def mark_log_records() -> None:
         made = make(*args, **kwargs)
         if value := current.get():
             made.request_id = value
+        if value := tracing.current.get():
+            made.trace_id = value
         return made
 
     record.marks_request_id = True  # type: ignore[attr-defined]  # so that a second app in one process adds nothing

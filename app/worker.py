@@ -4,6 +4,7 @@ Imported only where there is a broker (see `app.queue`): Celery costs a process 
 """
 
 import asyncio
+import contextvars
 import functools
 import logging.config
 import tempfile
@@ -13,7 +14,7 @@ from typing import Any, TypeVar
 
 from celery import Celery, Task, beat, signals
 
-from app import request_id
+from app import request_id, tracing
 from app.database import Database
 from app.settings import Settings
 from server import logs, sizing
@@ -95,21 +96,32 @@ def _send_request_id(headers: dict[str, Any], **_: Any) -> None:
     headers["request_id"] = request_id.current.get()
 
 
+tracing.instrument_tasks()  # its handler, which begins the task's span, comes before the next one
+
+
 @signals.task_prerun.connect
 def _take_request_id(task: Task[Any, Any], **_: Any) -> None:
-    request_id.current.set(task.request.get("request_id"))
+    value = task.request.get("request_id")
+    request_id.current.set(value)
+    tracing.mark(value)
+
+
+@signals.worker_process_init.connect
+def _open(**_: Any) -> None:
+    tracing.start(_process()[1], settings.slipway_release)
 
 
 @functools.cache
 def _process() -> tuple[asyncio.Runner, Database]:
-    """Give what a process has to work with; made by its first task, so after the fork."""
+    """Give what a process has to work with; made when it starts, so after the fork."""
     return asyncio.Runner(), Database(settings.model_copy(update={"database_connections": 1, "web_concurrency": 1}))
 
 
 def run(work: Callable[[Database], Coroutine[Any, Any, T]]) -> T:
     """Do a task's work on this process's own event loop and connection."""
     runner, database = _process()
-    return runner.run(work(database))
+    # The runner's own context is that of its first task, whose ids would be in the lines and spans of all others.
+    return runner.run(work(database), context=contextvars.copy_context())
 
 
 @signals.worker_process_shutdown.connect
@@ -118,3 +130,4 @@ def _close(**_: Any) -> None:
         runner, database = _process()
         runner.run(database.close())
         runner.close()
+        tracing.stop()

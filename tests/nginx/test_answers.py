@@ -132,6 +132,13 @@ def test_chunks_that_end_in_a_bare_lf_are_no_way_to_smuggle(site: Site, body: by
         assert "transfer-encoding" not in headers
 
 
+def test_a_client_says_nothing_about_the_apps_traces(site: Site) -> None:
+    sent = {"Traceparent": f"00-{'1' * 32}-{'2' * 16}-01", "Tracestate": "a=b", "Baggage": "user=root"}
+    headers = dict(httpx.get(f"{site.url}/request", headers=sent).json()["headers"])
+    assert headers["x-request-id"]
+    assert headers.keys().isdisjoint({"traceparent", "tracestate", "baggage"})
+
+
 @pytest.fixture(scope="module")
 def rsa(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """A certificate with an RSA key, as variables of the role."""
