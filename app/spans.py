@@ -4,6 +4,7 @@ import os
 import threading
 from collections.abc import Mapping, Sequence
 
+import requests  # noqa: F401 -- the exporter does, but after the fork: 4 MB in each process
 from opentelemetry import trace
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.instrumentation.sqlalchemy import SQLAlchemyInstrumentor
