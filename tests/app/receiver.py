@@ -29,6 +29,7 @@ class Receiver:
         self.spans: list[Span] = []
         self.raw = b""
         """All that was sent, to look for what must not be in it."""
+        self.tokens: set[str | None] = set()
 
     def take(self, body: bytes) -> None:
         self.raw += body
@@ -62,6 +63,7 @@ def receiver() -> Iterator[Receiver]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             assert self.path == "/v1/traces"
+            running.tokens.add(self.headers["Authorization"])
             running.take(self.rfile.read(int(self.headers["Content-Length"])))
             self.send_response(200)
             self.send_header("Content-Type", "application/x-protobuf")

@@ -157,13 +157,18 @@ def test_without_an_endpoint_no_sdk_is_imported(state: Path, endpoint: str) -> N
 
 def test_a_server_sends_what_is_left_at_its_end(state: Path, traces: Receiver) -> None:
     with running(
-        state, WEB_CONCURRENCY="2", OTEL_EXPORTER_OTLP_ENDPOINT=traces.url, OTEL_BSP_SCHEDULE_DELAY=AT_THE_END
+        state,
+        WEB_CONCURRENCY="2",
+        OTEL_EXPORTER_OTLP_ENDPOINT=traces.url,
+        OTEL_EXPORTER_OTLP_HEADERS="authorization=Bearer%20token",
+        OTEL_BSP_SCHEDULE_DELAY=AT_THE_END,
     ) as service:
         for _ in range(20):
             httpx.get(f"{service.url}/days")
         assert not traces.spans
         assert service.stop() == 0
     assert sum(span.name == "GET /days" for span in traces.spans) == 20
+    assert traces.tokens == {"Bearer token"}
 
 
 @pytest.mark.slow
