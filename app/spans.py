@@ -49,9 +49,9 @@ def start(database: Database, release: str) -> None:
     provider = TracerProvider(resource=resource, shutdown_on_exit=False)
     provider.add_span_processor(BatchSpanProcessor(Exporter()))
     trace.set_tracer_provider(provider)
-    # A set: on PostgreSQL both engines are one, and each statement would have two spans. The instrumentation promises
-    # nothing for SQLAlchemy 2.1: tests/app/test_tracing.py shows that it works.
+    # On PostgreSQL both are one, and instrumented twice it would make a second span, which never ends.
     engines = {database.reader.sync_engine, database.writer.sync_engine}
+    # The instrumentation promises nothing for SQLAlchemy 2.1: tests/app/test_tracing.py shows that it works.
     SQLAlchemyInstrumentor().instrument(engines=list(engines), skip_dep_check=True)
 
 
