@@ -21,8 +21,6 @@ from tests.app.receiver import Receiver, Span, receiver
 from tests.app.service import ROOT, migrate, running
 from tests.app.test_queue import WORKER, ask, execute, processes, within
 
-pytestmark = pytest.mark.alone
-
 AT_ONCE, AT_THE_END = "100", "3600000"
 """Milliseconds from one sending to the next."""
 
