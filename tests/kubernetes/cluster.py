@@ -2,45 +2,31 @@
 
 import json
 import os
-import re
 import shlex
-import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from subprocess import CompletedProcess
-from typing import Any, TypeVar
+from typing import Any
 
 from labs.command import ROOT, LabError, run
-from tests.kubernetes import images
+from tests.kubernetes.images import SERVICES, build
 from tests.kubernetes.node import Node
+from tests.platforms import page
+from tests.platforms.images import release, service
+from tests.platforms.traffic import traffic
+from tests.platforms.waiting import within
 
 PAGE = ROOT / "docs/how-to/deploy-to-kubernetes.md"
 OVERLAY = "kubernetes/overlays/production"
 """In the commands of the page; the tests have an overlay of their own."""
 DATABASE, BROKER = "10.96.0.100", "10.96.0.101"
-RATE = 150
-"""Requests per second."""
 FIRST_SECONDS = 180
-
-T = TypeVar("T")
 
 
 def commands(title: str) -> list[list[str]]:
-    """Return the commands of the page's first block below a heading."""
-    section = PAGE.read_text().split(f"\n## {title}\n")[1]
-    block = re.findall(r"```sh\n(.*?)```", section, re.DOTALL)[0]
-    return [shlex.split(line) for line in block.splitlines()]
-
-
-def within(seconds: float, what: Callable[[], T]) -> T:
-    """Return the first true value of `what`."""
-    deadline = time.monotonic() + seconds
-    while not (value := what()):
-        assert time.monotonic() < deadline, f"not within {seconds} s"
-        time.sleep(0.3)
-    return value
+    """Return the commands of the page below a heading."""
+    return page.commands(PAGE, title)
 
 
 class Cluster:
@@ -68,7 +54,7 @@ class Cluster:
     def load_images(self) -> None:
         """Build the images and import them: none is pulled."""
         archive = self.folder / "images.tar"
-        run("docker", "save", f"--output={archive}", *images.build())
+        run("docker", "save", f"--output={archive}", *build())
         done = self.node.run("ctr", "images", "import", str(archive))
         assert done.returncode == 0, done.stderr
         archive.unlink()
@@ -88,7 +74,7 @@ class Cluster:
             if "GATEWAY" not in command:
                 done = self.node.run(*command, folder=self.folder)
                 assert done.returncode == 0, done.stderr
-        names = {name: images.service(name).split(":") for name in images.SERVICES}
+        names = {name: service(name).split(":") for name in SERVICES}
         overlay = [{"name": name, "newName": image, "newTag": tag} for name, (image, tag) in names.items()]
         data = self.folder / "data"
         data.mkdir()
@@ -98,25 +84,25 @@ class Cluster:
         files = [f"--from-file={self.folder / name}" for name in secrets]
         self.kubectl("create", "secret", "generic", "data", "--namespace=data", *files)
         self.kubectl("apply", "-k", str(data))
-        for name in images.SERVICES:
+        for name in SERVICES:
             self.kubectl("rollout", "status", f"deployment/{name}", "--namespace=data", "--timeout=90s")
 
-    def overlay(self, release: str, *patches: dict[str, Any]) -> Path:
+    def overlay(self, name: str, *patches: dict[str, Any]) -> Path:
         """Write an overlay of `one-node` with a release's image."""
-        folder = self.folder / release
+        folder = self.folder / name
         folder.mkdir(exist_ok=True)
-        name, tag = images.release(release).split(":")
+        image, tag = release(name).split(":")
         document = {
             "resources": [os.path.relpath(ROOT / "kubernetes/overlays/one-node", folder)],
-            "images": [{"name": "registry.example.com/app", "newName": name, "newTag": tag}],
+            "images": [{"name": "registry.example.com/app", "newName": image, "newTag": tag}],
             "patches": list(patches),
         }
         (folder / "kustomization.yaml").write_text(json.dumps(document))
         return folder
 
-    def deploy(self, release: str, *patches: dict[str, Any]) -> CompletedProcess[str]:
+    def deploy(self, name: str, *patches: dict[str, Any]) -> CompletedProcess[str]:
         """Deploy by the page's commands until one fails. Returns how the last one ended."""
-        folder = str(self.overlay(release, *patches))
+        folder = str(self.overlay(name, *patches))
         for command in commands("Deploy"):
             done = self.node.run(*(folder if argument == OVERLAY else argument for argument in command))
             print(f"$ {shlex.join(command)}\n{done.stdout}{done.stderr}")
@@ -156,28 +142,9 @@ class Cluster:
         return json.loads(done.stdout) if done.stdout else None
 
     @contextmanager
-    def traffic(self, name: str, lead: float = 4) -> Iterator[dict[str, Any]]:
-        """Send traffic while the block runs, and `lead` seconds before and after; fills what it yields."""
-        folder = f"--directory={self.folder / 'load'}"
-        load = (sys.executable, "-m", "labs.load")
-        started = self.node.run(*load, "start", name, folder, f"--url={self.url()}", f"--rate={RATE}")
-        assert started.returncode == 0, started.stdout + started.stderr
-        summary: dict[str, Any] = {}
-        try:
-            time.sleep(lead)
-            began = time.monotonic()
+    def traffic(self, name: str) -> Iterator[dict[str, Any]]:
+        """Send traffic while the block runs; fills what it yields."""
+        with traffic(self.node.run, self.url(), self.folder / "load", name) as summary:
             yield summary
-            summary["took"] = round(time.monotonic() - began, 1)
-            time.sleep(lead)
-        finally:
-            done = self.node.run(*load, "stop", name, folder, "--max-failures=1000000", "--min-rate=1", "--max-gap=60")
-            if done.stdout:
-                summary |= json.loads(done.stdout)
-                figures = {
-                    key: summary[key]
-                    for key in ("requests", "failures", "rps", "p50", "p99", "max", "took")
-                    if key in summary
-                }
-                print(f"load {name}: {figures}; failed: {summary['failed'][:5]}")
-                if summary["failures"]:
-                    print(self.kubectl("get", "events", "--field-selector=type=Warning"))
+        if summary["failures"]:
+            print(self.kubectl("get", "events", "--field-selector=type=Warning"))

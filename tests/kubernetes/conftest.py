@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from labs.command import ROOT, progress
-from tests.kubernetes.cluster import FIRST_SECONDS, Cluster, within
+from tests.kubernetes.cluster import FIRST_SECONDS, Cluster
 from tests.kubernetes.node import Node
+from tests.platforms.waiting import within
 
 FOLDER = ROOT / ".cache/kubernetes"
 

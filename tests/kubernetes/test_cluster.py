@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 
 from labs.command import ROOT
-from tests.kubernetes.cluster import RATE, Cluster, within
+from tests.kubernetes.cluster import Cluster
 from tests.kubernetes.images import GO
+from tests.platforms.traffic import RATE
+from tests.platforms.waiting import within
 
 GATEWAY_API, GATEWAY_API_SUM = "v1.4.0", "h1:ZwlNM6zOHq0h3WUX2gfByPs2yAEsy/EenYJB78jpQfQ="
 
