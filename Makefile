@@ -80,6 +80,10 @@ test-pipeline: bootstrap ## The workflows, run for real: a push, a bad one, a ro
 test-kubernetes: bootstrap ## A real one-node cluster: updates, bad releases, rollbacks under load
 	@tools/run tools/check kubernetes $(ARGS)
 
+.PHONY: test-swarm
+test-swarm: bootstrap ## A real one-node swarm: updates, bad releases, rollbacks under load
+	@tools/run tools/check swarm $(ARGS)
+
 .PHONY: lint
 lint: bootstrap ## What reads the files: linters and types
 	@tools/run tools/check lint $(ARGS)

@@ -40,7 +40,7 @@ class Settings(BaseSettings):
     """The only folder, besides /tmp, that the app may write to."""
 
     replicas: Annotated[int, Field(ge=1)] = 1
-    """Most containers or pods of this release that may run at once (`kubernetes/` sets it); a VM is one."""
+    """Most containers or pods of this release that may run at once (`kubernetes/` and `swarm/` set it); a VM is one."""
 
     web_concurrency: Annotated[int, Field(ge=1)] = 1
     """Workers of this release; server/ decides the number and tells it here. Plain `uvicorn` is one process."""
@@ -101,7 +101,7 @@ class Settings(BaseSettings):
             raise ValueError(
                 f"REPLICAS={self.replicas}, and without DATABASE_URL each of them has a database of its own: "
                 "set DATABASE_URL=postgresql://user:password@host/name (in Kubernetes the key database_url of the "
-                "Secret app), or REPLICAS=1"
+                "Secret app, in Swarm the secret database_url), or REPLICAS=1"
             )
         return self
 

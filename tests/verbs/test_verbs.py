@@ -160,6 +160,7 @@ def test_compose(checkout: Checkout) -> None:
         ("test-fast", "unit"),
         ("test-pipeline", "pipeline_all"),
         ("test-kubernetes", "kubernetes"),
+        ("test-swarm", "swarm"),
     ],
 )
 def test_what_the_checks_would_run(checkout: Checkout, verb: str, step: str) -> None:
