@@ -46,6 +46,11 @@ answer:
   description: The command's output, parsed if it is JSON.
   type: raw
   returned: success
+told:
+  description: What the engine wrote beside its output.
+  type: list
+  elements: str
+  returned: success
 msg:
   description: The command's output for people, or why it failed.
   type: str
@@ -55,6 +60,9 @@ msg:
 ENGINE = "/usr/local/bin/slipway"
 # A shell's exit status for a program that is not there.
 _NOT_FOUND = 127
+
+# Before each message of the engine's on its error output.
+_OWN = "slipway: "
 
 # Commands that change nothing on a host, or nothing that counts: a folder for files, and waiting for another command.
 _CHANGES_NOTHING = ("status", "ship-begin", "wait")
@@ -99,6 +107,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             "changed": command[0] not in _CHANGES_NOTHING,
             "answer": _parsed(output),
             "msg": output or error,
+            # Not what ssh prints.
+            "told": [line.removeprefix(_OWN) for line in error.splitlines() if line.startswith(_OWN)],
         }
 
 

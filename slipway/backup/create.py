@@ -92,7 +92,7 @@ def run(kind: str) -> None:
     with report.locked():
         with report.recorded(report.BACKUP, kind=kind) as made:
             settings = Settings.load()
-            repository = Repository(settings)
+            repository = Repository(settings, patient=kind == NIGHTLY)
             made |= create(settings, repository, kind)
         if made["state"] == "empty":
             print("nothing to back up yet: the app has no data")

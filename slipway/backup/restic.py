@@ -7,6 +7,7 @@ import os
 import re
 import shlex
 import subprocess
+import threading
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -27,9 +28,29 @@ INCOMPLETE = 3
 LOCK_TRIES = 5
 LOCK_WAIT_SECONDS = 60.0
 
+REACH_SECONDS = 30.0
+"""So long it is tried to reach the repository where somebody waits. restic itself tries for 15 minutes."""
+
+_RETRIES = re.compile(r"(?P<what>\w+\(.*\)) returned error, retrying after \S+: (?P<cause>.*)")
+_OPENS = "Stat(<config/>)"
+"""What restic does first."""
 _LOCKED = re.compile(r"unable to create lock|already locked", re.IGNORECASE)
-_ABSENT = re.compile(r"Is there a repository at|repository does not exist|unable to open config file", re.IGNORECASE)
+_ABSENT = re.compile(
+    r"Is there a repository at|repository does not exist|unable to open config file|bucket does not exist",
+    re.IGNORECASE,
+)
+# S3's words: restic shows the message of an answer, and not its code.
+_REFUSED = re.compile(
+    r"Permission denied \(|Access ?Denied|403 Forbidden|access ?key ?id|request signature we calculated"
+    r"|SignatureDoesNotMatch|no credentials found",
+    re.IGNORECASE,
+)
+_UNTRUSTED = re.compile(r"x509: ", re.IGNORECASE)
+_AWAY = re.compile(r"connection refused|no such host|timeout|unreachable|no route to host", re.IGNORECASE)
+_FULL = re.compile(r"no space left|disk quota|quota exceeded", re.IGNORECASE)
 _NO_SESSION = "unable to start the sftp session"
+_FINAL = (_REFUSED, _UNTRUSTED, _FULL, _ABSENT)
+"""Another try does not help."""
 _CAUSES = (
     (
         re.compile(r"wrong password or no key found", re.IGNORECASE),
@@ -38,20 +59,31 @@ _CAUSES = (
             "provision"
         ),
     ),
-    (re.compile(r"no space left|disk quota|quota exceeded", re.IGNORECASE), "it is full: make room there"),
+    (_FULL, "it is full: make room there"),
     (
         re.compile(r"Host key verification failed|host key is known", re.IGNORECASE),
         "its SSH host key is not the one in backup_known_hosts: `ssh-keyscan HOST` shows it; compare, then set it",
     ),
     (
-        re.compile(r"Permission denied \(|AccessDenied|InvalidAccessKeyId|SignatureDoesNotMatch", re.IGNORECASE),
-        "it refuses this host: see backup_ssh_key or backup_environment",
+        _REFUSED,
+        (
+            "it refuses this host: is backup_ssh_key (SFTP) or backup_environment (S3: AWS_ACCESS_KEY_ID and "
+            "AWS_SECRET_ACCESS_KEY) right, and may it write there?"
+        ),
     ),
+    (
+        _UNTRUSTED,
+        (
+            "this host does not trust its TLS certificate: put its CA into /usr/local/share/ca-certificates, then type "
+            "update-ca-certificates"
+        ),
+    ),
+    (_AWAY, "it cannot be reached: is the server up, and backup_repository right?"),
     (
         _ABSENT,
         (
             "there is no repository: is the folder mounted, the server up, and backup_repository right? Only slipway "
-            "provision makes a new one"
+            "provision makes a new one, with its bucket"
         ),
     ),
     (_LOCKED, "it is locked: wait for the other backup. If none runs anywhere, the lock goes away within 30 minutes"),
@@ -102,10 +134,17 @@ class Snapshot:
 class Repository:
     """A host's part of the repository."""
 
-    def __init__(self, settings: Settings, program: str = "restic") -> None:
-        """Use the repository of these settings; nothing is reached yet."""
+    def __init__(self, settings: Settings, program: str = "restic", *, patient: bool = False) -> None:
+        """Use the repository of these settings; nothing is reached yet.
+
+        Args:
+            settings: where it is, and what opens it.
+            program: restic.
+            patient: nobody waits, so a server that is away is tried for 15 minutes.
+        """
         self.settings = settings
         self.program = program
+        self.patient = patient
 
     def exists(self) -> bool:
         """Whether there is a repository.
@@ -228,7 +267,34 @@ class Repository:
 
     def _call(self, *words: str) -> subprocess.CompletedProcess[bytes]:
         command, environment = self.command(*words)
-        return subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False, **environment)
+        errors: list[bytes] = []
+        pipe, none = subprocess.PIPE, subprocess.DEVNULL
+        with subprocess.Popen(command, stdin=none, stdout=pipe, stderr=pipe, **environment) as process:
+            reader = threading.Thread(target=self._follow, args=(process, errors))
+            reader.start()
+            assert process.stdout
+            output = process.stdout.read()
+            reader.join()
+        return subprocess.CompletedProcess(command, process.returncode, output, b"".join(errors))
+
+    def _follow(self, process: subprocess.Popen[bytes], errors: list[bytes]) -> None:
+        """Collect restic's error output, and end it where another try does not help, as with a wrong key.
+
+        From 0.17 on it tries everything for 15 minutes. The cause of the last try is all that is collected then.
+        """
+        assert process.stderr
+        began = time.monotonic()
+        for line in process.stderr:
+            errors.append(line)
+            if not (retry := _RETRIES.search(line.decode(errors="replace"))):
+                continue
+            final = any(pattern.search(retry["cause"]) for pattern in _FINAL)
+            too_long = retry["what"] == _OPENS and time.monotonic() - began > REACH_SECONDS and not self.patient
+            if final or too_long:
+                process.terminate()
+                process.stderr.read()
+                errors[:] = [retry["cause"].encode()]
+                return
 
     def _error(self, done: subprocess.CompletedProcess[bytes]) -> BackupError:
         output = done.stderr.decode(errors="replace")

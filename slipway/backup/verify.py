@@ -52,7 +52,7 @@ def run() -> None:
     with report.locked():
         with report.recorded(report.TEST) as found:
             settings = Settings.load()
-            found |= verify(settings, Repository(settings))
+            found |= verify(settings, Repository(settings, patient=True))
         if found["state"] == "empty":
             print("nothing to restore yet: the app has no data")
             return

@@ -58,6 +58,7 @@ def activation(host: Host, record: Record, ended: str, seconds: float | None, ol
         "live": host.releases.current(),
         "seconds": None if seconds is None else round(seconds, 3),
         "phases": {phase.name: phase.seconds for phase in record.phases},
+        "snapshot": record.snapshot,
         "cause": record.cause.splitlines()[0] if record.cause else None,
     }
     try:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TextIO
 
 from slipway import __version__
-from slipway.engine import audit, clean, client, deploy, maintenance, oneoff, room, scale, seal, ship
+from slipway.engine import audit, clean, client, deploy, maintenance, migrations, oneoff, room, scale, seal, ship
 from slipway.engine.host import Host
 from slipway.engine.recover import mend, mend_killed
 from slipway.engine.releases import SHORT_OF_ROOM, Releases
@@ -170,6 +170,8 @@ def _rollback(host: Host, options: argparse.Namespace) -> None:
         )
     if not host.releases.record(target).healthy:
         raise SlipwayError(f"{target} was never healthy, so a rollback does not go there: deploy it instead")
+    if left := migrations.left_by_rollback(host, target):
+        _say(f"slipway: {left}", sys.stderr)
     if given_up := "; ".join(room.make(host, target)):
         _say(f"slipway: the disk is full: {given_up}", sys.stderr)
         with suppress(OSError):  # what matters is the rollback

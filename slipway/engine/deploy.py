@@ -102,7 +102,7 @@ def _activate(host: Host, release: str) -> Record:
         _log(f"{release} is live already: nothing to do")
         return record
     record.become(ReleaseState.ACTIVATING)
-    record.cause, record.phases, record.warnings = None, [], []
+    record.cause, record.snapshot, record.phases, record.warnings = None, None, [], []
     record.advance(ActivationState.RUNNING)
     record.request = replace(run.request, replaces=run.old)
     _undoable(run)

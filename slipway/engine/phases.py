@@ -36,6 +36,9 @@ def backup(run: Activation) -> None:
         raise PhaseError(
             f"the backup before the migrations failed: {cause}\nTo deploy without one: -e release_backup=false"
         ) from None
+    last = report.found(run.host.backups)["backup"].get("last") or {}
+    if last.get("kind") == run.release:  # a host without data makes none
+        run.record.snapshot = last["snapshot"]
 
 
 def stop_backup(run: Activation) -> None:

@@ -121,6 +121,8 @@ class Record:
     """The phase that the activation is in, None when it has ended."""
     phases: list[PhaseRun] = field(default_factory=list)
     """The phases of the latest activation that have ended."""
+    snapshot: str | None = None
+    """The backup that the latest activation made before its migrations."""
     cause: str | None = None
     """Why it failed."""
     warnings: list[str] = field(default_factory=list)

@@ -84,3 +84,10 @@ def test_in_check_mode_only_status_is_run(run: Callable[..., dict[str, Any]], co
     result = run("echo ran", command=[command], check_mode=True)
     assert (result.get("answer") == "ran") is runs
     assert not result.get("changed")
+
+
+def test_what_the_engine_says_beside_its_output_is_told(run: Callable[..., dict[str, Any]]) -> None:
+    script = "echo 20261122T105851-3f2a9c1; echo 'mux_client: of ssh' >&2; echo 'slipway: it undoes no migration' >&2"
+    result = run(script, command=["rollback", "--no-wait"])
+    assert result["answer"] == "20261122T105851-3f2a9c1"
+    assert result["told"] == ["it undoes no migration"]

@@ -1,6 +1,7 @@
 """restic's answers, as 0.14 (Debian 12) and 0.18 (Debian 13) give them, and what a person is told."""
 
 import json
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +13,8 @@ from slipway.backup.restic import NoRepositoryError, Repository, RepositoryLocke
 from slipway.backup.settings import BackupError, Settings
 
 Says = Callable[..., Repository]
+OPENS = "Fatal: unable to open config file: Stat:"
+RETRIES = "Stat(<config/>) returned error, retrying after 661.2ms: Stat:"
 AT = datetime(2026, 11, 28, 2, tzinfo=UTC)
 SUMMARY = json.dumps({"message_type": "summary", "snapshot_id": "1a2b3c4d5e6f", "total_bytes_processed": 5})
 
@@ -25,16 +28,18 @@ def settings(repository: str = "/srv/backup", folder: Path = Path("/nonexistent"
 def says(tmp_path: Path) -> Says:
     """A restic that says so, and writes down how it was called."""
 
-    def make(error: str = "", status: int = 0, output: str = "") -> Repository:
+    def make(
+        error: str = "", status: int = 0, output: str = "", *, then: str = ":", patient: bool = False
+    ) -> Repository:
         program = tmp_path / "restic"
-        (tmp_path / "error").write_text(error)
+        (tmp_path / "error").write_text(f"{error}\n" if error else "")
         (tmp_path / "output").write_text(output)
         program.write_text(
             f'#!/bin/sh\necho "$@" >>{tmp_path}/calls\nenv >{tmp_path}/environment\n'
-            f"cat {tmp_path}/output\ncat {tmp_path}/error >&2\nexit {status}\n"
+            f"cat {tmp_path}/output\ncat {tmp_path}/error >&2\n{then}\nexit {status}\n"
         )
         program.chmod(0o755)
-        return Repository(settings(), str(program))
+        return Repository(settings(), str(program), patient=patient)
 
     return make
 
@@ -46,7 +51,17 @@ def says(tmp_path: Path) -> Says:
         ("Fatal: unable to save snapshot: write /srv/backup/data: no space left on device", "it is full"),
         ("subprocess ssh: Host key verification failed.\nFatal: unable to open repository", "backup_known_hosts"),
         ("subprocess ssh: u@h: Permission denied (publickey).\nFatal: unable to open", "backup_ssh_key"),
-        ("Fatal: unable to open config file: Stat: The Access Key Id ... InvalidAccessKeyId", "backup_environment"),
+        (f"{OPENS} No user exists with the provided access key ID.", "backup_environment"),
+        (f"{OPENS} The AWS Access Key Id you provided does not exist in our records.", "backup_environment"),
+        (
+            f"{OPENS} The request signature we calculated does not match the signature you provided.",
+            "backup_environment",
+        ),
+        (f"{OPENS} Access Denied.", "may it write there"),
+        ("Fatal: unable to open repository at s3:x: s3.getCredentials: no credentials found.", "AWS_ACCESS_KEY_ID"),
+        (f"{OPENS} The specified bucket does not exist.", "backup_repository right"),
+        (f'{OPENS} Get "https://h/b": x509: certificate signed by unknown authority', "update-ca-certificates"),
+        (f'{OPENS} Get "https://h/b": dial tcp 127.0.0.1:9000: connect: connection refused', "is the server up"),
         (
             "Fatal: repository does not exist: unable to open config file: stat /srv/backup/config",
             "is the folder mounted",
@@ -65,6 +80,40 @@ def test_a_cause_says_what_to_do(says: Says, error: str, told: str) -> None:
     assert str(caught.value).startswith("/srv/backup: ")
     assert told in str(caught.value)
     assert error.splitlines()[-1] in str(caught.value), "restic's own words are there, too"
+
+
+@pytest.mark.parametrize(
+    ("cause", "told"),
+    [
+        ("Access Denied.", "backup_environment"),
+        ("The specified bucket does not exist.", "is the folder mounted"),
+        ("tls: failed to verify certificate: x509: certificate signed by unknown authority", "update-ca-certificates"),
+    ],
+)
+@pytest.mark.parametrize("patient", [True, False])
+def test_a_try_that_cannot_help_is_not_waited_for(says: Says, cause: str, told: str, patient: bool) -> None:
+    # From 0.17 on restic tries everything for 15 minutes.
+    began = time.monotonic()
+    with pytest.raises(BackupError, match=told) as caught:
+        says(f"{RETRIES} {cause}", then="exec sleep 60", patient=patient).unlock()
+    assert time.monotonic() - began < 30, "it is milliseconds"
+    assert str(caught.value).endswith(f"(restic: Stat: {cause})")
+
+
+def test_a_bucket_that_is_not_there_is_made_with_the_repository(says: Says) -> None:
+    assert not says(f"{RETRIES} The specified bucket does not exist.", then="exec sleep 60").exists()
+
+
+def test_a_server_that_is_away_is_tried_for_longer_where_nobody_waits(
+    says: Says, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(restic, "REACH_SECONDS", 0.0)
+    retry = f"{RETRIES} dial tcp 127.0.0.1:9000: connect: connection refused"
+    with pytest.raises(BackupError, match=r"is the server up.*connection refused\)$"):
+        says(retry, then="exec sleep 60").unlock()
+    says(retry, patient=True).unlock()
+    upload = retry.replace("Stat(<config/>)", "Save(<data/abc>)")
+    says(upload).unlock()
 
 
 def test_no_repository_is_told_from_one_that_does_not_open(says: Says) -> None:

@@ -211,6 +211,10 @@ def restore(
     replace: Annotated[
         bool, typer.Option("--replace", help="Also where a host has data. They are kept aside on the host.")
     ] = False,
+    migrate: Annotated[
+        bool,
+        typer.Option("--migrate/--no-migrate", help="Run the live release's migrations then. No: a rollback follows."),
+    ] = True,
     host: OneHost = "",
     verbose: Verbose = False,
 ) -> None:
@@ -226,7 +230,7 @@ def restore(
         user = inventory.admin(values)
         command = [*(["sudo"] if user != "root" else []), PROGRAM, "restore"]
         command += [f"--snapshot={snapshot}"] * bool(snapshot) + ["--replace"] * replace
-        command += ["--migrate"] * (name == migrates)
+        command += ["--migrate"] * (migrate and name == migrates)
         script = f"[ -x {PROGRAM} ] || {{ echo 'error: {NO_BACKUPS}' >&2; exit 1; }}; exec {shlex.join(command)}"
         print(f"== {name}", flush=True)
         if _ssh(inventory.ssh(name, values, user), ["sh", "-c", script], verbose=verbose):

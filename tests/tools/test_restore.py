@@ -1,0 +1,39 @@
+"""`slipway restore`: the command that it gives to each host with data."""
+
+import shlex
+from types import SimpleNamespace
+
+import pytest
+
+from slipway.controller import inventory
+from slipway.controller.cli import hosts
+
+APP = {"ansible_host": "203.0.113.7", "ansible_user": "admin", "app": True}
+DATA = {"ansible_host": "203.0.113.9", "ansible_user": "root", "app": False}
+
+
+@pytest.fixture
+def commands(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The commands that hosts get."""
+    given: list[str] = []
+
+    def ssh(_connection: list[str], command: list[str], *, verbose: bool) -> int:
+        given.append(command[-1].rpartition("exec ")[2])
+        return 0
+
+    monkeypatch.setattr(hosts, "_ssh", ssh)
+    monkeypatch.setattr(hosts, "Project", SimpleNamespace(find=lambda _folder: None))
+    monkeypatch.setattr(hosts, "verify_answered", lambda *_: None)
+    monkeypatch.setattr(hosts, "sources", lambda *_: [])
+    monkeypatch.setattr(inventory, "with_data", lambda _sources: {"db1": DATA, "www1": APP})
+    return given
+
+
+def test_the_newest_snapshot_comes_back_and_one_app_host_migrates(commands: list[str]) -> None:
+    hosts.restore("production")
+    assert commands == [f"{hosts.PROGRAM} restore", f"sudo {hosts.PROGRAM} restore --migrate"]
+
+
+def test_before_a_rollback_nothing_migrates(commands: list[str]) -> None:
+    hosts.restore("production", snapshot="1a2b3c4d", replace=True, migrate=False, host="www1")
+    assert shlex.split(commands[0])[2:] == ["restore", "--snapshot=1a2b3c4d", "--replace"]
