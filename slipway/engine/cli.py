@@ -170,8 +170,9 @@ def _rollback(host: Host, options: argparse.Namespace) -> None:
         )
     if not host.releases.record(target).healthy:
         raise SlipwayError(f"{target} was never healthy, so a rollback does not go there: deploy it instead")
-    if left := migrations.left_by_rollback(host, target):
-        _say(f"slipway: {left}", sys.stderr)
+    with suppress(SlipwayError, OSError, ValueError, LookupError, TypeError):  # what matters is the rollback
+        if left := migrations.left_by_rollback(host, target):
+            _say(f"slipway: {left}", sys.stderr)
     if given_up := "; ".join(room.make(host, target)):
         _say(f"slipway: the disk is full: {given_up}", sys.stderr)
         with suppress(OSError):  # what matters is the rollback

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from slipway.backup import report
-from slipway.engine import cli, deploy
+from slipway.engine import audit, cli, deploy
 from slipway.engine.errors import PhaseError
 from slipway.engine.migrations import left_by_rollback
 from slipway.engine.releases import now
@@ -48,6 +48,21 @@ def deploys(host: FakeHost, monkeypatch: pytest.MonkeyPatch) -> Deploys:
         deploy.activate(host, release)
 
     return run
+
+
+@pytest.mark.parametrize("damaged", ['{"what": "deploy", "release": 5, "phases": {"migrate": 1}}', "[]", '{"what": 1}'])
+def test_a_damaged_audit_keeps_no_rollback(
+    host: FakeHost, deploys: Deploys, monkeypatch: pytest.MonkeyPatch, damaged: str
+) -> None:
+    monkeypatch.setattr(Site, "load", lambda: host.site)
+    monkeypatch.setattr(cli, "Host", lambda _site: host)
+    deploys(A, FIRST)
+    deploys(B, FIRST, SECOND)
+    with (host.releases.root / audit.FILE).open("a") as file:
+        file.write(f"{damaged}\n")
+    (host.releases.path(B) / ".slipway/env").write_bytes(b"cd 'unfinished \xff\n")
+    assert cli.main(["rollback", "--by", "alice", "--no-wait"]) == 0
+    assert host.systemd.calls[-1] == f"start deploy@{A}.service"
 
 
 def test_the_verb_names_them_and_what_to_type(
