@@ -1,5 +1,6 @@
 """Deploys to a cluster: the order of the commands, and what is left when one fails."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -107,20 +108,35 @@ def test_a_cluster_that_is_lost_is_said_and_the_next_deploy_returns_to_what_was_
 def test_an_interrupted_deploy_is_undone(shop: Shop, hangs: str, told: str, name: str) -> None:
     live = shop.deploy(1)
     shop.set(fails={hangs: "hang"}, calls=[])
-    program = [sys.executable, "-c", "from slipway.controller.cli import main; main()"]
-    with subprocess.Popen([*program, "deploy", "production", "--image", image(2)], stderr=subprocess.PIPE) as process:
-        started = Path(f"{shop.state_file}.hangs")
-        deadline = time.monotonic() + 60
-        while not started.exists():
-            assert process.poll() is None
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-        process.send_signal(signal.Signals[f"SIG{name}"])
-        _, printed = process.communicate(timeout=60)
-    assert process.returncode == 1
-    assert told.format(live=live, name=name) in printed.decode()
+    printed = interrupted(shop, {"hang": signal.Signals[f"SIG{name}"]})
+    assert told.format(live=live, name=name) in printed
     assert shop.images() == dict.fromkeys(ALL, image(1))
     assert ("delete job migrate --ignore-not-found --wait=false" in shop.changes()) == hangs.startswith("wait")
+
+
+def interrupted(shop: Shop, signals: dict[str, signal.Signals]) -> str:
+    """Deploy, and send a signal to all processes at each of these times. Returns what is printed at the end."""
+    program = [sys.executable, "-c", "from slipway.controller.cli import main; main()"]
+    command = [*program, "deploy", "production", "--image", image(2)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
+        for when, number in signals.items():
+            deadline = time.monotonic() + 60
+            while not Path(f"{shop.state_file}.{when}").exists():
+                assert process.poll() is None
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+            os.killpg(process.pid, number)
+        _, printed = process.communicate(timeout=60)
+    assert process.returncode == 1
+    return printed
+
+
+def test_a_second_interrupt_waits_for_the_undo(shop: Shop) -> None:
+    live = shop.deploy(1)
+    shop.set(fails={"rollout status deployment/web": "hang", "rollout undo .*": "slow"})
+    printed = interrupted(shop, {"hang": signal.SIGINT, "slow": signal.SIGINT})
+    assert f"Undone: web returned to {live}." in printed
+    assert shop.images() == dict.fromkeys(ALL, image(1))
 
 
 def pod(**container: object) -> dict[str, object]:

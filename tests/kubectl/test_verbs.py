@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from slipway.controller import inventory
+from slipway.controller.playbook import Playbook
 from tests.kubectl.conftest import HOSTS, Shop, image
 
 ALL = ("web", "worker", "beat")
@@ -169,3 +170,15 @@ def test_an_environment_of_hosts_stays_one(shop: Shop, monkeypatch: pytest.Monke
     # Once, as a folder: nobody looked whether it is Kubernetes.
     assert read_of == [shop.root / "deploy/production"]
     assert shop.state["calls"] == []
+
+
+def test_the_option_for_an_image_is_ansibles_variable_on_hosts(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    def run(playbook: Playbook, *, verbose: bool) -> bool:
+        passed.extend(playbook.arguments)
+        return False
+
+    passed: list[str] = []
+    monkeypatch.setattr(Playbook, "run", run)
+    shop.hosts(ansible_host="192.0.2.9")
+    assert shop.slipway("deploy", "production", "--image", "shop:latest", "--", "--check")[0] == 1
+    assert passed == ["--check", "-e", "release_image=shop:latest"]
