@@ -30,7 +30,7 @@ def verify_files(sources: Sequence[Path]) -> None:
     Raises:
         InventoryError: one is not; the message has its line and column.
     """
-    for file in (file for source in sources for file in _files(source)):
+    for file in (file for source in sources for file in files(source)):
         try:
             text = file.read_text(encoding="utf-8")
             node = None if text.startswith("$ANSIBLE_VAULT") else yaml.compose(text, Loader=yaml.SafeLoader)
@@ -47,7 +47,7 @@ def verify_files(sources: Sequence[Path]) -> None:
             raise InventoryError(f"{file}:{line}: expected `name: value`, and found no name. Correct it.")
 
 
-def _files(source: Path) -> list[Path]:
+def files(source: Path) -> list[Path]:
     """Return the files of YAML that Ansible reads for an inventory: its hosts, and the variables beside them."""
     folder, hosts = (source, source / "hosts.yml") if source.is_dir() else (source.parent, source)
     variables = [file for name in ("group_vars", "host_vars") for file in sorted((folder / name).rglob("*.y*ml"))]

@@ -13,7 +13,7 @@ from slipway.controller.project import LOCAL, Project, ProjectError, project_nam
 
 _PREFERRED = ("staging", "production")
 _OF_REAL_HOSTS = (
-    *("ansible_", "inventory_", "host_", "data_address"),
+    *("ansible_", "inventory_", "host_", "data_address", "engine", "kubernetes_"),
     *("nginx_http_port", "nginx_https_port", "nginx_tls", "nginx_acme_"),
 )
 """Beginnings of the names of variables that are left out."""

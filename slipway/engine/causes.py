@@ -13,7 +13,7 @@ SYNC_SECONDS = 5.0
 MAX_LINES = 200
 TRACEBACK_LINES = 9
 
-__all__ = ["SOCKET_ADVICE", "Cause", "error_lines", "explain", "find", "hint", "last_lines", "printable"]
+__all__ = ["SOCKET_ADVICE", "Cause", "error_lines", "explain", "find", "hint", "last_lines", "printable", "written"]
 
 ERROR_LINE = re.compile(r"\b(ERROR|CRITICAL|FATAL)\b|Error\b|Exception\b")
 
@@ -57,11 +57,16 @@ def explain(
         advice: str | None = memory_advice(unit, limit)
     else:
         advice = hint(output)
+    return written(what, advice, unit, error_lines(output, lines))
+
+
+def written(what: str, advice: str | None, source: str, lines: list[str]) -> str:
+    """A cause as text: what went wrong, the setting that would help, and the last lines of a unit or a pod."""
     parts = [what]
     if advice:
         parts.append(f"Hint: {advice}.")
-    parts.append(f"Last lines of {unit}:" if advice else f"No known cause; the last lines of {unit} were:")
-    parts.extend(f"  {line}" for line in error_lines(output, lines) or ["(none)"])
+    parts.append(f"Last lines of {source}:" if advice else f"No known cause; the last lines of {source} were:")
+    parts.extend(f"  {line}" for line in lines or ["(none)"])
     return printable("\n".join(parts))
 
 

@@ -57,6 +57,24 @@ def test_nothing_of_a_context_is_part_of_a_script(name: str) -> None:
         assert not [step["run"] for step in steps if "${{" in step.get("run", "")], job
 
 
+@pytest.mark.parametrize("name", ["deploy", "rollback"])
+def test_a_step_that_reaches_hosts_reaches_a_cluster_as_well(name: str) -> None:
+    envs = [step.get("env", {}) for _, steps in jobs(name) for step in steps]
+    keys = [env for env in envs if "SLIPWAY_SSH_KEY" in env or "SLIPWAY_KUBECONFIG" in env]
+    assert keys
+    for env in keys:
+        ssh, kubeconfig = (" ".join(env[f"SLIPWAY_{secret}"].split()) for secret in ("SSH_KEY", "KUBECONFIG"))
+        assert ssh.replace("SSH_KEY", "KUBECONFIG") == kubeconfig
+
+
+def test_an_environment_in_a_cluster_needs_no_known_hosts() -> None:
+    for name in ("staging", "production"):
+        known = f"vars.SLIPWAY_KNOWN_HOSTS_{name.upper()} != ''"
+        assert f"({known} || contains(vars.SLIPWAY_KUBERNETES, '{name}'))" in read("deploy")["jobs"][name]["if"]
+    # Production does not go before a staging that is in a cluster.
+    assert "!contains(vars.SLIPWAY_KUBERNETES, 'staging')" in read("deploy")["jobs"]["production"]["if"]
+
+
 def test_a_pull_request_meets_no_secret() -> None:
     assert "secrets" not in (FOLDER / "ci.yml").read_text().replace("it has no secret", "")
     (call,) = [job for job in read("deploy")["jobs"].values() if "uses" in job]

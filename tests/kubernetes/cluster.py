@@ -1,8 +1,9 @@
-"""What the tests do with a node: apply, deploy by the commands of the documentation, send traffic, wait."""
+"""What the tests do with a node: deploy by the tool or by the commands of the documentation, send traffic, wait."""
 
 import json
 import os
 import shlex
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,13 +14,17 @@ from labs.command import ROOT, LabError, run
 from tests.kubernetes.images import SERVICES, build
 from tests.kubernetes.node import Node
 from tests.platforms import page
-from tests.platforms.images import release, service
+from tests.platforms.images import RELEASES, release, service
 from tests.platforms.traffic import traffic
 from tests.platforms.waiting import within
 
 PAGE = ROOT / "docs/how-to/deploy-to-kubernetes.md"
 OVERLAY = "kubernetes/overlays/production"
 """In the commands of the page; the tests have an overlay of their own."""
+REGISTRY = "registry.example.com/app"
+"""No registry: the node has each image by its digest."""
+ENVIRONMENT = "node"
+SLIPWAY = str(Path(sys.executable).parent / "slipway")
 DATABASE, BROKER = "10.96.0.100", "10.96.0.101"
 FIRST_SECONDS = 180
 
@@ -35,6 +40,8 @@ class Cluster:
     def __init__(self, node: Node, folder: Path) -> None:
         """Name the node and a folder for the overlays."""
         self.node, self.folder = node, folder
+        self.digests: dict[str, str] = {}
+        """The images of the releases, by digest."""
 
     def kubectl(self, *arguments: str, text: str = "") -> str:
         """Run kubectl and return its output.
@@ -58,6 +65,13 @@ class Cluster:
         done = self.node.run("ctr", "images", "import", str(archive))
         assert done.returncode == 0, done.stderr
         archive.unlink()
+        releases = {f"docker.io/library/{release(name)}": name for name in ("first", *RELEASES)}
+        for line in self.node.run("ctr", "images", "list").stdout.splitlines():
+            image, _, digest, *_ = line.split()
+            if image in releases:
+                self.digests[releases[image]] = f"{REGISTRY}@{digest}"
+                tagged = self.node.run("ctr", "images", "tag", image, f"{REGISTRY}@{digest}")
+                assert tagged.returncode == 0, tagged.stderr
 
     def prepare(self) -> None:
         """Do what the page says is done once, and start the database and the broker."""
@@ -87,23 +101,56 @@ class Cluster:
         for name in SERVICES:
             self.kubectl("rollout", "status", f"deployment/{name}", "--namespace=data", "--timeout=90s")
 
-    def overlay(self, name: str, *patches: dict[str, Any]) -> Path:
+    def overlay(self, name: str) -> Path:
         """Write an overlay of `one-node` with a release's image."""
         folder = self.folder / name
         folder.mkdir(exist_ok=True)
         image, tag = release(name).split(":")
         document = {
             "resources": [os.path.relpath(ROOT / "kubernetes/overlays/one-node", folder)],
-            "images": [{"name": "registry.example.com/app", "newName": image, "newTag": tag}],
-            "patches": list(patches),
+            "images": [{"name": REGISTRY, "newName": image, "newTag": tag}],
         }
         (folder / "kustomization.yaml").write_text(json.dumps(document))
         return folder
 
-    def deploy(self, name: str, *patches: dict[str, Any]) -> CompletedProcess[str]:
+    def project(self, *patches: dict[str, Any]) -> Path:
+        """Write an adopter's project whose environment is this cluster, by the login `deployer`."""
+        folder = self.folder / "project"
+        environment = folder / "deploy" / ENVIRONMENT
+        (environment / "kubernetes").mkdir(parents=True, exist_ok=True)
+        variables = {"engine": "kubernetes", "kubernetes_context": "deployer", "kubernetes_namespace": "app"}
+        (environment / "hosts.yml").write_text(json.dumps({"app": {"hosts": {"cluster": variables}}}))
+        base = os.path.relpath(ROOT / "kubernetes/overlays/one-node", environment / "kubernetes")
+        document = {"resources": [base], "patches": list(patches)}
+        (environment / "kubernetes/kustomization.yaml").write_text(json.dumps(document))
+        return folder
+
+    def allow_deployer(self) -> None:
+        """Do what the page says is done once for CI."""
+        for line in page.block(PAGE, "From GitHub").splitlines():
+            done = self.node.run("sh", "-c", line, folder=self.folder)
+            assert done.returncode == 0, done.stderr
+
+    def slipway(self, *words: str, seconds: int = 0) -> CompletedProcess[str]:
+        """Run the tool in the adopter's project. After `seconds` it gets Ctrl-C's signal."""
+        interrupt = ["timeout", "--preserve-status", "--signal=INT", str(seconds)] if seconds else []
+        done = self.node.run(*interrupt, SLIPWAY, *words, folder=self.folder / "project")
+        print(f"$ slipway {shlex.join(words)}\n{done.stdout}{done.stderr}")
+        return done
+
+    def deploy(self, name: str, *patches: dict[str, Any], seconds: int = 0) -> CompletedProcess[str]:
+        """Deploy a release by the tool, as the login `deployer`."""
+        self.project(*patches)
+        return self.slipway("deploy", ENVIRONMENT, "--image", self.digests[name], seconds=seconds)
+
+    def status(self) -> Any:
+        """Return what the tool says of the namespace."""
+        return json.loads(self.slipway("status", ENVIRONMENT, "--json").stdout)[ENVIRONMENT]
+
+    def deploy_by_hand(self, name: str) -> CompletedProcess[str]:
         """Deploy by the page's commands until one fails. Returns how the last one ended."""
-        folder = str(self.overlay(name, *patches))
-        for command in commands("Deploy"):
+        folder = str(self.overlay(name))
+        for command in commands("By hand"):
             done = self.node.run(*(folder if argument == OVERLAY else argument for argument in command))
             print(f"$ {shlex.join(command)}\n{done.stdout}{done.stderr}")
             if done.returncode:

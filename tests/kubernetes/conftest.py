@@ -26,7 +26,8 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         cluster.load_images()
         cluster.prepare()
         progress("kubernetes", "the database and the broker run")
-        assert cluster.deploy("first").returncode == 0
+        assert cluster.deploy_by_hand("first").returncode == 0
+        cluster.allow_deployer()
         within(FIRST_SECONDS, lambda: len(cluster.pods()) == 2)
         progress("kubernetes", "the app is deployed")
         yield cluster

@@ -58,6 +58,30 @@ def test_the_objects_are_of_the_schema(objects: Objects) -> None:
             kubernetes_validate.validate(one, VERSION, strict=True)
 
 
+def test_the_deployer_reads_no_secret_and_has_no_right_over_rights() -> None:
+    objects = list(yaml.safe_load_all((ROOT / "kubernetes/deployer.yaml").read_text()))
+    for one in objects:
+        kubernetes_validate.validate(one, VERSION, strict=True)
+    # Of one namespace: no ClusterRole.
+    assert [one["kind"] for one in objects] == ["ServiceAccount", "Role", "RoleBinding"]
+    assert {one["metadata"]["namespace"] for one in objects} == {"app"}
+    granted = {resource for rule in objects[1]["rules"] for resource in rule["resources"]}
+    assert not granted & {"*", "secrets", "roles", "rolebindings", "serviceaccounts", "pods/exec"}
+    assert "*" not in {verb for rule in objects[1]["rules"] for verb in rule["verbs"]}
+
+
+def test_the_deployer_may_apply_every_kind_of_the_overlays(objects: Objects) -> None:
+    role = list(yaml.safe_load_all((ROOT / "kubernetes/deployer.yaml").read_text()))[1]
+    for (kind, _), one in objects.items():
+        group, _, _ = one["apiVersion"].rpartition("/")
+        plural = kind.lower()[:-1] + "ies" if kind.endswith("y") else f"{kind.lower()}s"
+        needed = {"get", "create", "patch"}
+        assert any(
+            group in rule["apiGroups"] and plural in rule["resources"] and needed <= set(rule["verbs"])
+            for rule in role["rules"]
+        ), kind
+
+
 def test_a_field_that_does_not_exist_is_noticed() -> None:
     deployment = yaml.safe_load(yaml.safe_dump(build("one-node")["Deployment", "web"]))
     deployment["spec"]["template"]["spec"]["readOnly"] = True

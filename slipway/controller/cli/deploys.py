@@ -10,12 +10,17 @@ import typer
 from slipway.controller import next_steps
 from slipway.controller.cli.options import LOCAL, Environment, Verbose, verify_answered
 from slipway.controller.image.docker import require_daemon
+from slipway.controller.kubernetes import environment as kubernetes
+from slipway.controller.kubernetes.deploy import deploy as kubernetes_deploy
+from slipway.controller.kubernetes.rollback import rollback as kubernetes_rollback
+from slipway.controller.kubernetes.unsupported import refuse
 from slipway.controller.local.hosts import LocalHosts, Ports
 from slipway.controller.local.image import DEFAULT_SYSTEM
 from slipway.controller.playbook import Playbook, local_inventory
 from slipway.controller.program import progress, require
 from slipway.controller.project import Project
 from slipway.controller.timings import Timings, seconds
+from slipway.model.errors import UsageError
 
 FIRST_PORT = 8080
 
@@ -28,12 +33,22 @@ class Data(StrEnum):
 
 def _play(context: typer.Context, verb: str, file: str, environment: str, *, verbose: bool) -> None:
     project = Project.find(Path.cwd())
+    if verb == "provision":
+        refuse(project, environment, verb)
     asks_ansible = bool(context.obj)  # --list-hosts needs no host, and -e may name one
     if not asks_ansible:
         verify_answered(project, environment)
     playbook = Playbook(verb, file, project, environment, context.obj)
     if not playbook.run(verbose=verbose):
         raise typer.Exit(1)
+
+
+def _cluster(context: typer.Context, environment: str) -> kubernetes.Environment | None:
+    """Return an environment of Kubernetes; None if it is one of hosts."""
+    found = kubernetes.read(Project.find(Path.cwd()), environment)
+    if found and context.obj:
+        raise UsageError(f"{environment} is Kubernetes, and what follows -- goes to Ansible. Name an image by --image")
+    return found
 
 
 def up(
@@ -99,11 +114,24 @@ def provision(context: typer.Context, environment: Environment, verbose: Verbose
     _play(context, "provision", "site.yml", environment, verbose=verbose)
 
 
-def deploy(context: typer.Context, environment: Environment = LOCAL, verbose: Verbose = False) -> None:
+def deploy(
+    context: typer.Context,
+    environment: Environment = LOCAL,
+    image: Annotated[
+        str,
+        typer.Option("--image", metavar="IMAGE", help="This image; Kubernetes needs name@sha256:... of a registry."),
+    ] = "",
+    verbose: Verbose = False,
+) -> None:
     """Build the image and make it the live release, as the user deploy. A release that does not work is aborted.
 
-    An image that is there already: slipway deploy production -- -e release_image=IMAGE
+    An image that is there already: slipway deploy production --image IMAGE
     """
+    if cluster := _cluster(context, environment):
+        kubernetes_deploy(cluster, image, verbose=verbose)
+        return
+    if image:
+        context.obj += ["-e", f"release_image={image}"]
     _play(context, "deploy", "deploy.yml", environment, verbose=verbose)
     project = Project.find(Path.cwd())
     if environment == LOCAL and not context.obj and local_inventory(project).exists():
@@ -122,6 +150,9 @@ def rollback(
 
     No migration runs. The names of the releases: slipway status production
     """
+    if cluster := _cluster(context, environment):
+        kubernetes_rollback(cluster, release, verbose=verbose)
+        return
     if release:
         context.obj += ["-e", f"release_rollback_to={release}"]
     _play(context, "rollback", "rollback.yml", environment, verbose=verbose)

@@ -12,6 +12,10 @@ import typer
 
 from slipway.controller import host_status, inventory
 from slipway.controller.cli.options import LOCAL, AsJson, Environment, OneHost, Verbose, verify_answered
+from slipway.controller.kubernetes import environment as kubernetes
+from slipway.controller.kubernetes import status as kubernetes_status
+from slipway.controller.kubernetes.logs import logs as kubernetes_logs
+from slipway.controller.kubernetes.unsupported import refuse
 from slipway.controller.page.report import page
 from slipway.controller.playbook import Playbook, sources
 from slipway.controller.project import Project
@@ -26,15 +30,16 @@ REPORT_SECONDS = 300
 NO_BACKUPS = "this host has no backups. Set backup_repository and backup_password, then slipway provision"
 
 
-def _hosts(environment: str, name: str) -> inventory.Hosts:
+def _hosts(environment: str, name: str, verb: str) -> inventory.Hosts:
     project = Project.find(Path.cwd())
+    refuse(project, environment, verb)
     verify_answered(project, environment)
     return inventory.chosen(inventory.read(sources(project, environment)), name)
 
 
-def _first(environment: str, name: str) -> tuple[str, dict[str, Any]]:
+def _first(environment: str, name: str, verb: str) -> tuple[str, dict[str, Any]]:
     """Return the host for a command that runs once: the named host, or the first."""
-    return next(iter(_hosts(environment, name).items()))
+    return next(iter(_hosts(environment, name, verb).items()))
 
 
 def status(
@@ -44,13 +49,17 @@ def status(
     verbose: Verbose = False,
 ) -> None:
     """Show the live release, who deployed it and when, and the releases that are kept."""
+    project = Project.find(Path.cwd())
+    if cluster := kubernetes.read(project, environment):
+        values = kubernetes_status.read(cluster, verbose=verbose)
+        print(json.dumps({cluster.name: values}) if as_json else kubernetes_status.text(values))
+        return
     if not as_json:
-        project = Project.find(Path.cwd())
         if not context.obj:
             verify_answered(project, environment)
         playbook = Playbook("status", "status.yml", project, environment, context.obj)
         raise typer.Exit(0 if playbook.run(verbose=verbose, tells_phases=False) else 1)
-    hosts = _hosts(environment, "")
+    hosts = _hosts(environment, "", "status")
     with ThreadPoolExecutor() as pool:
         answers = dict(zip(hosts, pool.map(lambda each: _ask(*each), hosts.items()), strict=True))
     print(json.dumps(answers))
@@ -81,7 +90,7 @@ def report(
     file = output or Path(f"report-{environment}.html")
     if file.is_dir() or not file.absolute().parent.is_dir():
         raise UsageError(f"--output {file} is a folder or is in none. Name a file, as --output report.html")
-    hosts = _hosts(environment, host)
+    hosts = _hosts(environment, host, "report")
     with ThreadPoolExecutor() as pool:
         told = pool.map(lambda name: _report(name, hosts[name], since, environment), hosts)
         answers = dict(zip(hosts, told, strict=True))
@@ -114,7 +123,12 @@ def logs(
     verbose: Verbose = False,
 ) -> None:
     """Print the app's log."""
-    hosts = _hosts(environment, host)
+    if cluster := kubernetes.read(Project.find(Path.cwd()), environment):
+        if host:
+            raise UsageError(f"{environment} is Kubernetes and has no hosts. Leave --host out")
+        ended = kubernetes_logs(cluster, lines=lines, follow=follow, release=release, process=process, verbose=verbose)
+        raise typer.Exit(1 if ended else 0)
+    hosts = _hosts(environment, host, "logs")
     if follow and len(hosts) > 1:
         raise UsageError(f"--follow shows one host, and {environment} has {', '.join(hosts)}. Name one: --host NAME")
     command = ["slipway", "logs", f"--lines={lines}", *(["--follow"] if follow else [])]
@@ -143,7 +157,7 @@ def run(
     """
     if not context.obj:
         raise UsageError(f"No command to run. Write it behind --: slipway run {environment} -- python -m app.report")
-    name, values = _first(environment, host)
+    name, values = _first(environment, host, "run")
     command = ["slipway", "run", f"--timeout={timeout}", "--", *context.obj]
     raise typer.Exit(_ssh(inventory.ssh(name, values, "deploy"), command, verbose=verbose))
 
@@ -173,7 +187,7 @@ def maintenance(
     words = [f"--message={message}"] if switch is Switch.ON or message != MESSAGE else []
     command = ["slipway", "maintenance", switch.value, *words]
     failed = 0
-    for name, values in _hosts(environment, "").items():
+    for name, values in _hosts(environment, "", "maintenance").items():
         print(f"{name}: ", end="", flush=True)
         failed |= _ssh(inventory.ssh(name, values, "deploy"), command, verbose=verbose)
     raise typer.Exit(1 if failed else 0)
@@ -191,7 +205,7 @@ def scale(
     """
     workers(words)
     failed = 0
-    for name, values in _hosts(environment, host).items():
+    for name, values in _hosts(environment, host, "scale").items():
         print(f"{name}: ", end="", flush=True)
         failed |= _ssh(inventory.ssh(name, values, "deploy"), ["slipway", "scale", words], verbose=verbose)
     raise typer.Exit(1 if failed else 0)
@@ -199,7 +213,7 @@ def scale(
 
 def shell(environment: Environment = LOCAL, host: OneHost = "", verbose: Verbose = False) -> None:
     """Open a shell in the live release, as the app's user. It needs the login that provisions the host."""
-    name, values = _first(environment, host)
+    name, values = _first(environment, host, "shell")
     user = inventory.admin(values)
     command = ["slipway", "shell"] if user == "root" else ["sudo", "slipway", "shell"]
     raise typer.Exit(_ssh(inventory.ssh(name, values, user, "-t"), command, verbose=verbose))
@@ -223,6 +237,7 @@ def restore(
     It needs the login that provisions the hosts. What was written after the backup is lost.
     """
     project = Project.find(Path.cwd())
+    refuse(project, environment, "restore")
     verify_answered(project, environment)
     hosts = inventory.chosen(inventory.with_data(sources(project, environment)), host)
     migrates = next((name for name, values in hosts.items() if values["app"]), "")

@@ -19,6 +19,7 @@ from slipway.controller.github import SetupError
 from slipway.controller.github.setup import set_up
 from slipway.controller.init import Question, Source
 from slipway.controller.init import run as run_init
+from slipway.controller.kubernetes.unsupported import refuse
 from slipway.controller.project import Project
 from slipway.controller.upgrade.run import plan as plan_upgrade
 from slipway.model.errors import SlipwayError
@@ -34,6 +35,7 @@ def github(
 
     With `gh` it sets secrets and variables; without, it prints what to paste where. A second run changes nothing.
     """
+    refuse(Project.find(Path.cwd()), environment, "github")
     try:
         raise typer.Exit(set_up(Project.find(Path.cwd()), environment, rotate=rotate))
     except SetupError as error:
@@ -72,6 +74,8 @@ def doctor(
 
     Nothing is changed. Exit status: 0 nothing is wrong, 1 something is.
     """
+    if environment in environments():
+        refuse(Project.find(Path.cwd()), environment, "doctor")
     findings = list(examine(Path.cwd(), environment))
     print(json.dumps(as_document(findings)) if as_json else as_text(findings))
     raise typer.Exit(0 if is_healthy(findings) else 1)

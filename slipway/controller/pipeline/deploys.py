@@ -4,7 +4,8 @@ import os
 import re
 import time
 
-from slipway.controller.pipeline import PipelineError, registry, report, runner, smoke
+from slipway.controller.kubernetes import environment as kubernetes
+from slipway.controller.pipeline import PipelineError, clusters, registry, report, runner, smoke
 from slipway.controller.pipeline.connection import Connection, connect
 from slipway.controller.pipeline.hosts import Statuses, newer, statuses
 from slipway.controller.program import progress
@@ -25,7 +26,9 @@ def deploy(project: Project, environment: str, image: str) -> None:
         PipelineError: it was not deployed.
         ProjectError: there is no such environment.
     """
-    project.environment(environment)
+    if cluster := kubernetes.read(project, environment):
+        clusters.deploy(cluster, image)
+        return
     registry.check_digest(image)
     with connect() as connection, registry.login(image) as logged_in:
         commit = registry.commit(registry.pulled(image, logged_in))
@@ -47,7 +50,9 @@ def rollback(project: Project, environment: str, release: str) -> None:
         PipelineError: it was not rolled back.
         ProjectError: there is no such environment.
     """
-    project.environment(environment)
+    if cluster := kubernetes.read(project, environment):
+        clusters.rollback(cluster, release)
+        return
     if release and not RELEASE.fullmatch(release):
         raise PipelineError(f"{release!r} is not a release. Type one as 20261122T105851-3f2a9c1 (slipway status).")
     with connect() as connection:
@@ -86,18 +91,23 @@ def staged(project: Project, environment: str, image: str) -> None:
         PipelineError: they serve another one.
         ProjectError: there is no such environment.
     """
-    project.environment(environment)
     registry.check_digest(image)
-    with connect() as connection:
-        found = statuses(project, environment, connection)
+    found = _statuses(project, environment)
     others = {name: status for name, status in found.items() if status["image_name"] != image}
     if others:
         lines = [
-            f"{name} serves {status['image_name'] or 'nothing'} (commit {status['commit']})"
+            f"{name} serves {status['image_name'] or 'nothing'} (commit {status.get('commit') or 'unknown'})"
             for name, status in others.items()
         ]
         lines.append(f"{environment} does not run {image}: deploy what it runs, or wait until it does")
         raise PipelineError("\n".join(lines))
+
+
+def _statuses(project: Project, environment: str) -> Statuses:
+    if cluster := kubernetes.read(project, environment):
+        return clusters.status(cluster)
+    with connect() as connection:
+        return statuses(project, environment, connection)
 
 
 def smoke_test(project: Project, environment: str) -> None:
@@ -112,8 +122,7 @@ def smoke_test(project: Project, environment: str) -> None:
     if not url:
         runner.summary("- smoke test: **not done**, since SLIPWAY_URL is not set")
         return
-    with connect() as connection:
-        found = statuses(project, environment, connection)
+    found = _statuses(project, environment)
     try:
         seen = smoke.probe(url, found)
     except PipelineError as error:

@@ -84,7 +84,11 @@ def _cause(output: str) -> list[str]:
     lines = output.splitlines()
     begins = (number for number, line in enumerate(lines) if re.match(r"fatal: |\[ERROR\]|ERROR!", line))
     at = next(begins, max(0, len(lines) - CAUSE_LINES))
-    text = lines[at : at + CAUSE_LINES]
+    return block(lines[at : at + CAUSE_LINES])
+
+
+def block(text: list[str]) -> list[str]:
+    """Return lines as a block of Markdown that nothing in it ends."""
     longest = max((len(ticks) for line in text for ticks in re.findall("`+", line)), default=0)
     fence = "`" * max(3, longest + 1)
     return [fence, *text, fence, ""]
