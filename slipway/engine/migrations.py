@@ -57,7 +57,8 @@ def _migrated_after(host: Host, target: str) -> list[dict[str, Any]]:
 def _files(tree: Path) -> set[str]:
     """The files of a release's migrations, by their paths below WORKDIR; none where they are elsewhere."""
     try:
-        line = next(line for line in (tree / ".slipway/env").read_text(errors="replace").splitlines() if line.startswith("cd "))
+        lines = (tree / ".slipway/env").read_text(errors="replace").splitlines()
+        line = next(line for line in lines if line.startswith("cd "))
     except (OSError, StopIteration):
         return set()
     workdir = shlex.split(line)[1]
