@@ -205,7 +205,7 @@ def test_a_receiver_that_is_down_holds_nobody_up(state: Path, silent: bool) -> N
                 slowest = max(slowest, time.monotonic() - began)
             assert "Queue full, dropping Span." in service.logged(), "more was made than may wait"
             # A request that waited for the receiver would take ten seconds; ours takes milliseconds.
-            assert slowest < 2
+            assert slowest < 5
             began = time.monotonic()
             assert service.stop() == 0
             assert time.monotonic() - began < STOP_SECONDS
