@@ -1,7 +1,7 @@
 """`slipway restore`: the command that it gives to each host with data."""
 
 import shlex
-from types import SimpleNamespace
+from pathlib import Path
 
 import pytest
 
@@ -13,16 +13,18 @@ DATA = {"ansible_host": "203.0.113.9", "ansible_user": "root", "app": False}
 
 
 @pytest.fixture
-def commands(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The commands that hosts get."""
     given: list[str] = []
+    (tmp_path / "deploy/production").mkdir(parents=True)
+    (tmp_path / "deploy/production/hosts.yml").write_text("app:\n")
+    monkeypatch.chdir(tmp_path)
 
     def ssh(_connection: list[str], command: list[str], *, verbose: bool) -> int:
         given.append(command[-1].rpartition("exec ")[2])
         return 0
 
     monkeypatch.setattr(hosts, "_ssh", ssh)
-    monkeypatch.setattr(hosts, "Project", SimpleNamespace(find=lambda _folder: None))
     monkeypatch.setattr(hosts, "verify_answered", lambda *_: None)
     monkeypatch.setattr(hosts, "sources", lambda *_: [])
     monkeypatch.setattr(inventory, "with_data", lambda _sources: {"db1": DATA, "www1": APP})
