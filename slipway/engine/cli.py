@@ -168,7 +168,7 @@ def _rollback(host: Host, options: argparse.Namespace) -> None:
         raise SlipwayError(
             "there is no earlier healthy release on this host to roll back to: deploy a release that works"
         )
-    if not host.releases.record(target).healthy:
+    if not host.releases.record(target).was_healthy:
         raise SlipwayError(f"{target} was never healthy, so a rollback does not go there: deploy it instead")
     with suppress(SlipwayError, OSError, ValueError, LookupError, TypeError):  # what matters is the rollback
         if left := migrations.left_by_rollback(host, target):

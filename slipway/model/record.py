@@ -106,7 +106,7 @@ class Record:
     """Hashes of what makes two releases the same: image, settings, secrets, units."""
     state: ReleaseState = ReleaseState.SHIPPED
     healthy: bool = False
-    """It has been live and passed every check: a rollback may go to it."""
+    """It has been live and passed every check, and no later return to it failed: a rollback goes there by itself."""
     previous: str | None = None
     """The release that was live when this one was deployed: where a rollback from here goes."""
     shipped_at: str | None = None
@@ -126,6 +126,15 @@ class Record:
     cause: str | None = None
     """Why it failed."""
     warnings: list[str] = field(default_factory=list)
+
+    @property
+    def was_healthy(self) -> bool:
+        """Whether it has been live and passed every check. A rollback that names it goes there.
+
+        What kept it from returning later may be gone, as a database that was down or has its data of before again. A
+        host that was cleaned knows nothing of what made the release.
+        """
+        return self.healthy or bool(self.live_at and self.identity)
 
     @property
     def by(self) -> str | None:

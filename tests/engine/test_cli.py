@@ -4,6 +4,7 @@ import io
 import json
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 
 from slipway import __version__
 from slipway.engine import cli, deploy, lock
+from slipway.engine.errors import PhaseError
 from slipway.engine.lock import Holder
 from slipway.model.errors import SlipwayError
 from slipway.model.site import Site
@@ -90,6 +92,19 @@ def test_a_rollback_without_a_target_says_so(host: FakeHost, capsys: Captured) -
     assert "no earlier healthy release on this host" in capsys.readouterr().err
     deploy.activate(host, host.ship(A))
     assert cli.main(["rollback"]) == 1
+
+
+def test_a_rollback_that_failed_is_tried_again_by_name(three: FakeHost) -> None:
+    """Its database may have been down, or has its data of before again."""
+    three.change(B, identity={"image": "b"})
+    three.systemd.behaviours[B] = Behaviour(crashes=True)
+    with suppress(PhaseError):
+        cli.main(["rollback", "--no-wait"])
+    assert (three.releases.current(), three.releases.record(B).state) == (C, "failed")
+    assert three.releases.rollback_target() == A, "by itself it goes further back"
+    three.systemd.behaviours[B] = Behaviour()
+    assert cli.main(["rollback", B, "--no-wait"]) == 0
+    assert three.releases.current() == B
 
 
 def test_a_rollback_never_goes_to_what_was_never_healthy(three: FakeHost, capsys: Captured) -> None:
