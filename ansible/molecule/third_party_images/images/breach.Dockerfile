@@ -5,10 +5,12 @@ ARG IMAGES
 FROM ${IMAGES}:gunicorn
 COPY breach.py ./
 ENTRYPOINT []
+# Not in the command, where a deploy would find it.
+ENV ELSEWHERE=9000
 # hadolint ignore=DL3025
 CMD case "${BREACH:-}" in \
-        tcp) exec uvicorn breach:app --port 9000 --loop asyncio ;; \
-        script) gunicorn --worker-class=uvicorn.workers.UvicornWorker --bind=127.0.0.1:9000 breach:app; exit ;; \
+        tcp) exec uvicorn breach:app --port $ELSEWHERE --loop asyncio ;; \
+        script) gunicorn --worker-class=uvicorn.workers.UvicornWorker --bind=127.0.0.1:$ELSEWHERE breach:app; exit ;; \
         abrupt) uvicorn breach:app --fd 3 & trap 'kill -9 $!' TERM; wait; exit ;; \
         deaf) trap "" TERM; uvicorn breach:app --fd 3; sleep 600 ;; \
         *) exec gunicorn --worker-class=uvicorn.workers.UvicornWorker --workers=2 --preload breach:app ;; \
