@@ -73,7 +73,8 @@ def test_each_claim_is_tried(claim: str, tried: str) -> None:
 
 
 def test_each_failure_is_tested() -> None:
-    verify = [scenario("resilience") / "verify", ANSIBLE / "molecule/shared/verify/restarts", ROOT / "tests/s3"]
+    verify = [scenario("resilience") / "verify", ANSIBLE / "molecule/shared/verify/restarts"]
+    verify += [ROOT / "tests/s3", ROOT / "tests/restore"]
     named = re.findall(r"`(test_\w+)`", FAILURES.read_text())
     there = set().union(*(defined_in(file) for folder in verify for file in folder.rglob("test_*.py")))
     assert set(named) == there

@@ -1,10 +1,7 @@
 """A host whose files are backed up, and another host with an S3 server that keeps the backups."""
 
 import json
-import subprocess
-import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
@@ -17,8 +14,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from slipway.backup import report
-from slipway.controller.local.docker import docker
-from slipway.controller.local.hosts import LocalHosts, Ports
+from slipway.controller.local.hosts import LocalHosts
+from tests.machine import Machine
 from tools.checkout import CHECKOUT, ROOT
 
 GATEWAY = ROOT / ".cache/bin/versitygw"
@@ -26,39 +23,6 @@ BUCKET = "backups"
 FILES = "/var/lib/app"
 KEYS = {"AWS_ACCESS_KEY_ID": "shop", "AWS_SECRET_ACCESS_KEY": "tests-only"}
 PASSWORD = "tests-only-" + 20 * "x"
-
-
-@dataclass(frozen=True)
-class Machine:
-    """A host of the scenario, as its root sees it."""
-
-    hosts: LocalHosts
-    name: str
-
-    def up(self) -> None:
-        """Make it run."""
-        self.hosts.up(self.name, system="debian-13", ports=Ports(), groups=["app"])
-
-    @property
-    def address(self) -> str:
-        """Where other hosts reach it."""
-        inspected = docker("inspect", "--format={{.NetworkSettings.IPAddress}}", self.hosts.container(self.name))
-        return str(ip_address(inspected))
-
-    def copy(self, file: Path, target: str) -> None:
-        """Copy a file onto it."""
-        docker("cp", str(file), f"{self.hosts.container(self.name)}:{target}")
-
-    def run(self, script: str) -> subprocess.CompletedProcess[str]:
-        """Run a script."""
-        command = ["docker", "exec", self.hosts.container(self.name), "sh", "-euc", script]
-        return subprocess.run(command, capture_output=True, text=True, check=False)
-
-    def shell(self, script: str) -> str:
-        """Run a script. Returns what it printed; its failure is the test's."""
-        done = self.run(script)
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout.strip()
 
 
 class Store(Machine):
@@ -171,7 +135,7 @@ def store(folder: Path) -> Iterator[Store]:
     """The host that keeps backups."""
     made = Store(LocalHosts(folder / "hosts", CHECKOUT), "s3-store")
     try:
-        made.up()
+        made.up("app")
         made.serve(folder)
         yield made
     finally:
@@ -183,17 +147,9 @@ def host(store: Store, folder: Path) -> Iterator[BackedUp]:
     """A host whose files are backed up there."""
     made = BackedUp(store.hosts, "s3-www1")
     try:
-        made.up()
+        made.up("app")
         made.install(store, folder)
         made.shell(f"runuser -u app -- sh -c 'echo kept >{FILES}/first.txt'")
         yield made
     finally:
         made.hosts.down(made.name)
-
-
-def wait_until(what: str, machine: Machine, seconds: float = 60) -> None:
-    """Wait until a condition of the shell holds on a host."""
-    deadline = time.monotonic() + seconds
-    while machine.run(what).returncode:
-        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
-        time.sleep(0.1)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.s3.conftest import BUCKET, FILES, BackedUp, Store, wait_until
+from tests.s3.conftest import BUCKET, FILES, BackedUp, Store
 
 ENDED = "! systemctl list-jobs --plain --no-legend | grep -q backup@nightly"
 LARGE = "runuser -u app -- sh -c 'head -c 200M /dev/urandom >/var/lib/app/large'"
@@ -74,11 +74,11 @@ def test_a_server_that_is_away(host: BackedUp, store: Store) -> None:
 def test_a_server_that_is_killed_in_the_midst_and_comes_back(host: BackedUp, store: Store) -> None:
     host.shell(f"{LARGE}; systemctl start --no-block backup@nightly")
     used = int(store.shell("du -sm /srv/s3 | cut -f1"))
-    wait_until(f"[ $(du -sm /srv/s3 | cut -f1) -gt {used + 20} ]", store)
+    store.wait_until(f"[ $(du -sm /srv/s3 | cut -f1) -gt {used + 20} ]")
     store.kill()
     assert host.shell("pgrep -x restic")
     store.start()
-    wait_until(ENDED, host, 120)
+    host.wait_until(ENDED, 120)
     found = host.found()["backup"]
     assert (found["state"], found["kind"]) == ("ok", "nightly")
     host.shell("rm /var/lib/app/large; systemctl start restore-test")
@@ -88,10 +88,10 @@ def test_a_server_that_is_killed_in_the_midst_and_comes_back(host: BackedUp, sto
 def test_both_are_killed_in_the_midst(host: BackedUp, store: Store) -> None:
     host.shell(f"{LARGE}; systemctl start --no-block backup@nightly")
     used = int(store.shell("du -sm /srv/s3 | cut -f1"))
-    wait_until(f"[ $(du -sm /srv/s3 | cut -f1) -gt {used + 20} ]", store)
+    store.wait_until(f"[ $(du -sm /srv/s3 | cut -f1) -gt {used + 20} ]")
     store.kill()
     host.shell("systemctl kill --signal=KILL backup@nightly; rm /var/lib/app/large")
-    wait_until(ENDED, host)
+    host.wait_until(ENDED)
     store.start()
     assert host.found()["backup"]["state"] == "interrupted"
     assert store.shell(f"ls /srv/s3/{BUCKET}/locks"), "it left its lock"
@@ -106,7 +106,7 @@ def test_a_lock_of_another_host(host: BackedUp, store: Store) -> None:
     check = "/usr/local/lib/slipway/backup restic check --read-data --limit-download=64"
     host.shell(f"unshare --uts sh -euc 'hostname other; setsid {check} >/dev/null 2>&1 &'")
     try:
-        wait_until(f'[ -n "$(ls {locks})" ]', store)
+        store.wait_until(f'[ -n "$(ls {locks})" ]')
         host.shell("pkill -STOP -x restic")
         assert "it is locked: wait for the other backup" in host.backup_fails()
     finally:
