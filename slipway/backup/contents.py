@@ -6,8 +6,15 @@ from pathlib import Path
 from slipway.backup import sqlite
 
 Rows = dict[str, int]
-OF_MIGRATIONS = {"alembic_version", "django_migrations", "sqlite_sequence"}
-"""Tables that have rows before anybody used the app."""
+OF_MIGRATIONS = {
+    "alembic_version", "aerich", "migratehistory", "schema_migrations", "sqlite_sequence",
+    "django_migrations", "django_content_type", "auth_permission",
+    "_yoyo_migration", "_yoyo_log", "_yoyo_version", "yoyo_lock",
+    "_prisma_migrations", "atlas_schema_revisions", "databasechangelog", "databasechangeloglock",
+    "flyway_schema_history", "goose_db_version",
+}  # fmt: skip
+"""Tables that migrations fill before anybody uses the app: of Alembic, Aerich, Peewee, dbmate, SQLite itself,
+Django, yoyo, Prisma, Atlas, Liquibase, Flyway and goose. Not Piccolo's `migration`, which may be anything."""
 BESIDE_A_DATABASE = ("", "-wal", "-shm", "-journal")
 """Suffixes of SQLite's files: a copy has what is in all of them."""
 

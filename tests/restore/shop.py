@@ -60,12 +60,12 @@ from pathlib import Path
 import psycopg
 
 with psycopg.connect(os.environ["DATABASE_URL"]) as database:
-    database.execute("CREATE TABLE IF NOT EXISTS migrated (name text PRIMARY KEY)")
-    done = {name for name, in database.execute("SELECT name FROM migrated").fetchall()}
+    database.execute("CREATE TABLE IF NOT EXISTS schema_migrations (name text PRIMARY KEY)")
+    done = {name for name, in database.execute("SELECT name FROM schema_migrations").fetchall()}
     for file in sorted(Path("migrations").glob("*.sql")):
         if file.name not in done:
             database.execute(file.read_text())
-            database.execute("INSERT INTO migrated VALUES (%s)", [file.name])
+            database.execute("INSERT INTO schema_migrations VALUES (%s)", [file.name])
 '''
 VARIABLES = {
     "host_admin": "admin",
