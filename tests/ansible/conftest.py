@@ -1,6 +1,8 @@
 """Where Ansible's pieces are, for the tests of them."""
 
 import importlib.util
+import os
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -22,6 +24,26 @@ def library() -> Callable[[str], ModuleType]:
 def action() -> Callable[[str], ModuleType]:
     """Import an action of ansible/action_plugins by its name."""
     return lambda name: _load("action_plugins", name)
+
+
+@pytest.fixture(scope="session")
+def filters() -> Callable[[str], ModuleType]:
+    """Import filters of ansible/filter_plugins by their file's name."""
+    return lambda name: _load("filter_plugins", name)
+
+
+def run_play(folder: Path) -> tuple[int, str]:
+    """Run a folder's play.yml on its hosts.yml. Returns the status, and all of its output as one line."""
+    done = subprocess.run(
+        [Path(sys.executable).with_name("ansible-playbook"), "-i", folder / "hosts.yml", folder / "play.yml"],
+        cwd=ANSIBLE,
+        env=os.environ | {"ANSIBLE_CONFIG": str(ANSIBLE / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    return done.returncode, " ".join((done.stdout + done.stderr).split())
 
 
 def _load(folder: str, name: str) -> ModuleType:

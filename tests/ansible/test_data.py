@@ -2,7 +2,6 @@
 
 import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.ansible.conftest import ANSIBLE
+from tests.ansible.conftest import run_play
 
 # Each runs ansible-playbook once, which takes a second or two.
 pytestmark = pytest.mark.slow
@@ -46,18 +45,7 @@ def check(folder: Path, app: list[str], data: list[str], values: dict[str, Any])
     given = {"app_workers": 4, "app_workload": "io", "app_processes": []} | values
     (folder / "hosts.yml").write_text(yaml.safe_dump(inventory | {"all": {"vars": given}}))
     (folder / "play.yml").write_text(json.dumps(PLAY))
-    command = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", str(folder / "hosts.yml")]
-    environment = os.environ | {"ANSIBLE_CONFIG": str(ANSIBLE / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"}
-    done = subprocess.run(
-        [*command, str(folder / "play.yml")],
-        cwd=ANSIBLE,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    return done.returncode, " ".join((done.stdout + done.stderr).split())
+    return run_play(folder)
 
 
 @pytest.mark.parametrize(

@@ -1,21 +1,15 @@
 """The filters that read files of the repository and place them on a host."""
 
-import importlib.util
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
-from tests.ansible.conftest import ANSIBLE
-
 
 @pytest.fixture(scope="module")
-def files() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("files_filters", ANSIBLE / "filter_plugins/files.py")
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def files(filters: Callable[[str], ModuleType]) -> ModuleType:
+    return filters("files")
 
 
 def test_from_a_folder_to_another(files: ModuleType, tmp_path: Path) -> None:

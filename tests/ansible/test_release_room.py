@@ -1,23 +1,17 @@
 """The room of a code-only deploy, by what rsync really prints."""
 
-import importlib.util
 import os
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
-from tests.ansible.conftest import ANSIBLE
-
 
 @pytest.fixture(scope="module")
-def room() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("release_room", ANSIBLE / "filter_plugins/release_room.py")
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def room(filters: Callable[[str], ModuleType]) -> ModuleType:
+    return filters("release_room")
 
 
 def stats(old: Path, new: Path) -> str:

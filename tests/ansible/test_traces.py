@@ -1,15 +1,13 @@
 """A deploy of an app that sends its traces to a receiver which it may not reach is refused."""
 
 import json
-import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.ansible.conftest import ANSIBLE
+from tests.ansible.conftest import ANSIBLE, run_play
 
 # Each runs ansible-playbook once, which takes a second or two.
 pytestmark = pytest.mark.slow
@@ -34,18 +32,7 @@ def check(folder: Path, settings: dict[str, str], values: dict[str, Any]) -> tup
     play = [{"name": "Check", "hosts": "app", "gather_facts": False, "vars": given | values, "tasks": roles}]
     (folder / "play.yml").write_text(json.dumps(play))
     (folder / "hosts.yml").write_text("{app: {hosts: {www1: }}}\n")
-    command = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", str(folder / "hosts.yml")]
-    environment = os.environ | {"ANSIBLE_CONFIG": str(ANSIBLE / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"}
-    done = subprocess.run(
-        [*command, str(folder / "play.yml")],
-        cwd=ANSIBLE,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    return done.returncode, " ".join((done.stdout + done.stderr).split())
+    return run_play(folder)
 
 
 @pytest.mark.parametrize(

@@ -68,11 +68,11 @@ def loads(host: Any) -> Callable[[], list[float]]:
     return moments
 
 
-def until(condition: Callable[[], Any], said: Callable[[], Any] | None = None) -> Any:
-    """Wait for a true value, and return it. A failure tells what is `said` at the end."""
+def until(condition: Callable[[], Any], detail: Callable[[], Any] | None = None) -> Any:
+    """Wait for a true value, and return it. `detail` gives more for the message of a failure."""
     deadline = time.monotonic() + WAIT_SECONDS
     while not (value := condition()):
-        assert time.monotonic() < deadline, f"not within {WAIT_SECONDS} s: {said() if said else value}"
+        assert time.monotonic() < deadline, f"not within {WAIT_SECONDS} s: {detail() if detail else value}"
         time.sleep(0.5)
     return value
 
