@@ -65,7 +65,7 @@ test: bootstrap ## Every check: lint, types, unit tests, the image, the pipeline
 	@tools/run tools/check all $(ARGS)
 
 .PHONY: test-all
-test-all: bootstrap ## Those, and the whole catalogue of failures (about two hours)
+test-all: bootstrap ## Those, and the whole catalogue of failures (hours)
 	@tools/run tools/check everything $(ARGS)
 
 .PHONY: test-fast

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from slipway.engine.probe import Front
+from slipway.model.address import in_url
 from slipway.model.site import Site
 
 
@@ -27,5 +28,4 @@ def silent(front: Front, site: Site, addresses: Mapping[str, str]) -> dict[str, 
 
 def _url(own: str, address: str) -> str:
     parts = urlsplit(own)
-    host = f"[{address}]" if ":" in address else address
-    return parts._replace(netloc=f"{host}:{parts.port}").geturl()
+    return parts._replace(netloc=f"{in_url(address)}:{parts.port}").geturl()

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import quote
 
+from slipway.model.address import in_url
+
 SOCKET_FOLDER = "/run/postgresql"
 BROKER_SOCKET = "/run/broker/broker.sock"
 DATABASE = "app"
@@ -45,7 +47,7 @@ class Access:
         """The address as it stands in a URL."""
         if self.address is None:
             return LOOPBACK if self.tcp else "localhost"
-        return f"[{self.address}]" if ":" in self.address else self.address
+        return in_url(self.address)
 
     @property
     def broker_url(self) -> str:

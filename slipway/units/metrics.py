@@ -4,6 +4,7 @@ import ipaddress
 from collections.abc import Sequence
 from typing import Any
 
+from slipway.model.address import in_url
 from slipway.units.firewall import problem
 
 PORTS = {
@@ -91,7 +92,7 @@ def _broker(address: str) -> list[str]:
             f"Environment=REDIS_ADDR=unix://{BROKER_SOCKET}",
         ]
     return [
-        f"Environment=REDIS_ADDR=rediss://{_bracketed(address)}:6379 REDIS_USER=app",
+        f"Environment=REDIS_ADDR=rediss://{in_url(address)}:6379 REDIS_USER=app",
         f"EnvironmentFile={BROKER_ENVIRONMENT}",
         f"IPAddressAllow={address}",
     ]
@@ -100,9 +101,7 @@ def _broker(address: str) -> list[str]:
 def _drop_in(name: str, options: str, extra: Sequence[str], address: str, scrapers: Sequence[str]) -> str:
     port = PORTS[name]
     listen = (
-        f"--address={address} --port={port}"
-        if name == "mtail"
-        else f"--web.listen-address={_bracketed(address)}:{port}"
+        f"--address={address} --port={port}" if name == "mtail" else f"--web.listen-address={in_url(address)}:{port}"
     )
     online = "\n[Unit]\nWants=network-online.target\nAfter=network-online.target\n" if scrapers else ""
     lines = [
@@ -113,7 +112,3 @@ def _drop_in(name: str, options: str, extra: Sequence[str], address: str, scrape
         " ".join(["IPAddressAllow=localhost", *scrapers]),
     ]
     return f"# Managed by Slipway: metrics_*.{online}\n[Service]\n" + "".join(f"{line}\n" for line in lines)
-
-
-def _bracketed(address: str) -> str:
-    return f"[{address}]" if ":" in address else address
