@@ -66,7 +66,23 @@ def packages(*names: str) -> Packages:
         (FASTAPI + "def make(settings) -> FastAPI:\n    return other(settings)\nweb = make(1)", "web"),
         ("from litestar import Litestar\nweb = Litestar([])", "web"),
         ("from django.core.asgi import get_asgi_application\napplication = get_asgi_application()", "application"),
+        # Another object has it.
+        ("from x import Server\nserver = Server()\napp = server.app", "app"),
+        ("from x import Server\napp = Server().app()", "app"),
+        ("from fastmcp import FastMCP\nmcp = FastMCP('a')\napp = mcp.streamable_http_app()", "app"),
+        (
+            "from x import Server\ndef create_app(**k):\n    s = Server(**k)\n    return s.app\napp = create_app()",
+            "app",
+        ),
+        (FASTAPI + "from x import Server\nweb = FastAPI()\napp = Server().app", "web"),
+        # By functions that call one another.
+        (
+            FASTAPI + "def build(config):\n    return FastAPI()\ndef load():\n    web = build(1)\n    return web",
+            "load()",
+        ),
         # None of these is an app to serve.
+        ("from x import Server\nserver = Server()\nkey = server.app\napp = server.wsgi_app\nurl = server.host", None),
+        ("from flask import make\napp = make().app", None),
         (FASTAPI + "def create_app(settings):\n    return FastAPI()", None),
         (FASTAPI + "def create_app(*, settings):\n    return FastAPI()", None),
         (FASTAPI + "Web = FastAPI\nkind: type[FastAPI] = FastAPI", None),
@@ -121,6 +137,16 @@ def test_a_factory_of_another_module_is_the_module_level_apps(tmp_path: Path) ->
             "shop.main:app",
         ),
         ({"a__b__c__main": "from ...x import y\n", "a__x": ""}, "a.b.c.main:app"),
+        # Above its package.
+        (
+            {
+                "src__python__shop__api__main": "from ..x import y\n",
+                "src__python__shop__x": "",
+                "src/python/shop/__init__.py": "",
+                "src/python/shop/api/__init__.py": "",
+            },
+            "shop.api.main:app",
+        ),
         # As the command that starts it says.
         ({"src__main": "", "Procfile.": "web: uvicorn src.main:app\n"}, "src.main:app"),
     ],
@@ -276,6 +302,7 @@ def test_what_starts_the_app_decides_between_several(tmp_path: Path) -> None:
         ({"requirements-prod.txt": "x", "requirements-dev.txt": "y"}, "pip", "", {"x"}),
         ({"requirements_base.txt": "x==1", "requirements_test.txt": "y"}, "pip", "requirements_base.txt", {"x"}),
         ({"setup.py": "from setuptools import setup\nsetup(install_requires=['x>1', 'y'])"}, "pyproject", "", {"x", "y"}),
+        ({"setup.py": "from setuptools import setup\nNEEDS = ['x>1']\nsetup(install_requires=NEEDS)"}, "pyproject", "", {"x"}),
         ({"setup.cfg": "[options]\ninstall_requires =\n  x>1\n  y\n", "setup.py": "import setuptools"}, "pyproject", "", {"x", "y"}),
         ({"pyproject.toml": "not toml", "requirements.txt": "x==1\n"}, "pip", "requirements.txt", {"x"}),
     ],
@@ -295,6 +322,7 @@ def test_dependencies(files: dict[str, str], manager: str, lock: str, names: set
         ("uv.lock", '[dependency-groups]\nprod = ["a"]\nx = ["b"]\n[tool.uv]\ndefault-groups = ["x", "dev"]', " --group prod --group x", {"a", "b"}),
         ("poetry.lock", '[tool.poetry.group.x.dependencies]\nuvicorn = "*"\n[tool.poetry.group.test.dependencies]\ny = "*"', " --only main,x", {"uvicorn"}),
         ("poetry.lock", '[tool.poetry.group.x]\noptional = true\n[tool.poetry.group.x.dependencies]\ny = "*"', " --only main", set()),
+        ("poetry.lock", '[tool.poetry.extras]\nserver = ["uvicorn"]\nall = ["uvicorn", "x"]\ndev = ["y"]', " --only main --extras server", {"uvicorn"}),
         ("pdm.lock", '[project.optional-dependencies]\nweb = ["uvicorn"]\n[dependency-groups]\nprod = ["a"]', " --group web", {"uvicorn"}),
     ],
 )  # fmt: skip
@@ -311,6 +339,15 @@ def test_an_index_is_named_without_its_password(tmp_path: Path) -> None:
     found = find_packages(tmp_path, PurePosixPath("main.py"))
     assert found
     assert found.indexes == ("https://pypi.example.com/simple",)
+
+
+@pytest.mark.parametrize(("sources", "indexes"), [("", ()), ("torch = { index = 'cpu' }", ("https://a.example.com",))])
+def test_an_index_to_publish_to_has_no_packages(sources: str, indexes: tuple[str, ...], tmp_path: Path) -> None:
+    index = '[[tool.uv.index]]\nname = "cpu"\nurl = "https://a.example.com"\nexplicit = true\n'
+    text = f'[project]\nname = "a"\ndependencies = ["x"]\n{index}[tool.uv.sources]\n{sources}\n'
+    found = find_packages(write(tmp_path, **{"pyproject.toml": text}), PurePosixPath("main.py"))
+    assert found
+    assert found.indexes == indexes
 
 
 def test_dependencies_on_folders_and_git(tmp_path: Path) -> None:
@@ -601,11 +638,40 @@ class Settings(Base):
         ("from environs import Env\nenv = Env()\nenv.str('A')\nenv.int('B', 3)\nenv('C')", [], ["A", "C"]),
         ("from env import config\nconfig('A')\nconfig.str('B')", [], []),
         ("config = dict\nconfig('A')", [], []),
+        # What is read with a condition, or set here, may be missing,
+        ("import os\nif 'A' in os.environ:\n    print(os.environ['A'])\nprint(os.environ['B'])", [], ["B"]),
+        ("import os\nif os.getenv('A'):\n    print(os.environ['A'])", [], []),
+        ("import os\nos.environ['A'] = 'x'\nprint(os.environ['A'])", [], []),
+        ("import os\nos.environ.setdefault('A', 'x')\nprint(os.environ['A'])", [], []),
+        # unless the answer ends the program.
+        ("import os\nif 'A' not in os.environ:\n    raise E\nprint(os.environ['A'])", [], ["A"]),
+        ("import os\nif not (a := os.environ.get('A')):\n    log()\n    raise E", [], ["A"]),
+        ("import os\ntoken = os.getenv('MY_TOKEN')\nif token is None:\n    raise E", ["MY_TOKEN"], []),
+        ("import os\ndef f():\n    if not os.getenv('A'):\n        raise E", [], []),
+        ("import os\nif not os.getenv('A'):\n    log()\nb = os.getenv('B')\nif b == 'x':\n    log()", [], []),
     ],
 )
 def test_settings_that_calls_read(source: str, secrets: list[str], settings: list[str], tmp_path: Path) -> None:
     found = find_environment(Sources.read(write(tmp_path, main=source)), Services(), TOP)
     assert (list(found.secrets), list(found.settings)) == (secrets, settings)
+
+
+@pytest.mark.parametrize(
+    ("module", "field", "names"),
+    [
+        ("pydantic", "a: Optional[str]", []),
+        ("pydantic.v1", "a: str | None", []),
+        ("pydantic", "a: str", ["A"]),
+        ("pydantic_settings", "a: str | None", ["A"]),
+        ("pydantic_settings", "a: Annotated[dict, Field(default_factory=dict)]", []),
+        ("pydantic_settings", "a: Annotated[str, Field(default='x')]", []),
+        ("pydantic_settings", "a: Annotated[str, Field(min_length=3)]", ["A"]),
+        ("pydantic_settings", "a: Annotated[str, Field(min_length=3)] = 'abc'", []),
+    ],
+)
+def test_a_setting_without_a_default(module: str, field: str, names: list[str], tmp_path: Path) -> None:
+    write(tmp_path, main=f"from {module} import BaseSettings\nclass Settings(BaseSettings):\n    {field}\n")
+    assert list(find_environment(Sources.read(tmp_path), Services(), TOP).settings) == names
 
 
 def test_secrets_that_may_be_missing_and_urls_of_other_databases(tmp_path: Path) -> None:

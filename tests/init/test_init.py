@@ -491,9 +491,17 @@ def test_linters_accept_what_is_written(tmp_path: Path) -> None:
 
 def test_nothing_is_written_where_there_is_no_app(tmp_path: Path) -> None:
     (tmp_path / "main.py").write_text("print('no app')\n")
-    with pytest.raises(InitError, match="of its 1 Python files none creates one, as FastAPI"):
+    with pytest.raises(
+        InitError, match=r"none of its 1 Python files has one that a server can import, as app = FastAPI\(\)"
+    ):
         run(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["main.py"]
+
+
+def test_a_factory_that_needs_arguments_is_named(tmp_path: Path) -> None:
+    (tmp_path / "shop.py").write_text("import fastapi\n\ndef make(settings):\n    return fastapi.FastAPI()\n")
+    with pytest.raises(InitError, match=r"make in shop\.py needs arguments: write a module with app = make\(\.\.\.\)"):
+        run(tmp_path)
 
 
 def test_nothing_is_written_without_dependencies(tmp_path: Path) -> None:
@@ -508,6 +516,22 @@ def test_an_app_without_a_server_is_told_so(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text('[project]\nname = "a"\nversion = "0"\ndependencies = ["fastapi"]\n')
     (tmp_path / "uv.lock").write_text("version = 1\n")
     assert any("uv add uvicorn" in warning for warning in run(tmp_path).warnings)
+
+
+def test_what_setuptools_requires_is_written_by_hand(tmp_path: Path) -> None:
+    (tmp_path / "main.py").write_text("import fastapi\n\napp = fastapi.FastAPI()\n")
+    (tmp_path / "setup.py").write_text("import setuptools\n\nsetuptools.setup(install_requires=['fastapi'])\n")
+    assert any("Write uvicorn into install_requires of setup.py" in warning for warning in run(tmp_path).warnings)
+
+
+def test_the_project_itself_as_a_requirement(tmp_path: Path) -> None:
+    """The package of a repository's top is no folder that its requirements are in."""
+    (tmp_path / "shop").mkdir()
+    (tmp_path / "shop/main.py").write_text("import fastapi\nfrom .x import y\n\napp = fastapi.FastAPI()\n")
+    (tmp_path / "shop/x.py").write_text("y = 1\n")
+    (tmp_path / "requirements.txt").write_text(".\nfastapi[standard]\n")
+    run(tmp_path)
+    assert "/requirements.txt" not in (tmp_path / "Dockerfile").read_text().replace("./requirements.txt", "")
 
 
 @pytest.mark.parametrize(

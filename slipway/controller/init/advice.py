@@ -56,7 +56,10 @@ def _of_dockerfile(findings: Findings) -> Iterator[str]:
     uses_pip = packages.manager is Manager.PIP
     if findings.server is None:
         add = ADD.get(packages.manager, f"echo uvicorn >> {packages.files[0]}" if uses_pip else "uv add uvicorn")
-        yield f"no package of the app is a server, so the image cannot start. Type: {add}"
+        type_it = f"Type: {add}"
+        if packages.files[0] in SETUP:
+            type_it = f"Write uvicorn into install_requires of {packages.files[0]}"
+        yield f"no package of the app is a server, so the image cannot start. {type_it}"
     if not packages.lock:
         frozen = packages.files[0] if uses_pip else "requirements.txt" if packages.files[0] in SETUP else ""
         freeze = f"pip freeze > {frozen}, in the app's environment"

@@ -3,7 +3,7 @@
 import ast
 import re
 import tomllib
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
@@ -19,6 +19,8 @@ WSGI = re.compile(r"flask\.|django\.core\.wsgi\.|wsgi", re.IGNORECASE)
 USUAL_FILES = ("main", "app", "api", "asgi", "server", "__init__")
 USUAL_NAMES = ("app", "application", "api", "asgi")
 USUAL_FACTORIES = ("create_app", "make_app", "get_app", "app_factory", "build_app")
+HELD = re.compile(r"(\w+_)?app(lication)?")
+"""What an object calls the app that it has: `server.app`, `mcp.streamable_http_app()`."""
 SERVERS = re.compile(r"\b(uvicorn|gunicorn|hypercorn|granian|daphne|fastapi)\b", re.IGNORECASE)
 REFERENCE = re.compile(r"(?<![\w./:-])([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*):([A-Za-z_]\w*)(?![\w/.:])")
 FILE = re.compile(r"\bfastapi\W+(?:run|dev)\b.*?([\w./-]+\.py)\b(?::(\w+))?")
@@ -63,7 +65,7 @@ def find_apps(sources: Sources) -> list[App]:
 
     Left out are an app that another one mounts or wraps, and a factory that a module-level object comes from.
     """
-    makers = {(module.path, name): bare for module in sources.modules for name, bare in _makers(module)}
+    makers = _makers(sources)
     subclasses = set(_subclasses(sources))
     objects: list[Origin] = []
     used: set[Origin] = set()
@@ -90,7 +92,12 @@ def find_apps(sources: Sources) -> list[App]:
         if bare and (path, name) not in used and path not in with_object
     ]
     served = [app for app in found if (app.file, app.name) not in inner]
-    return sorted(served or found, key=_rank)
+    return sorted(served or found or _held(sources), key=_rank)
+
+
+def factories_with_arguments(sources: Sources) -> list[App]:
+    """Return the functions that return an app and cannot be called as they are, the most probable first."""
+    return sorted((App(*origin) for origin, bare in _makers(sources).items() if not bare), key=_rank)
 
 
 def from_command(text: str, sources: Sources, apps: Iterable[App]) -> App | None:
@@ -184,27 +191,78 @@ def _subclasses(sources: Sources) -> Iterator[Origin]:
                 yield module.path, node.name
 
 
-def _makers(module: Module) -> Iterator[tuple[str, bool]]:
-    """Yield the functions that return an app, and whether each can be called without arguments."""
-    for node in module.statements():
-        if not isinstance(node, ast.FunctionDef):
-            continue
-        created = {
-            target.id
-            for inner in ast.walk(node)
-            if isinstance(inner, ast.Assign) and isinstance(inner.value, ast.Call)
-            for target in inner.targets
-            if isinstance(target, ast.Name) and CLASSES.fullmatch(module.resolve(inner.value.func))
-        }
-        returns = [inner.value for inner in ast.walk(node) if isinstance(inner, ast.Return) and inner.value]
-        if (node.returns and CLASSES.fullmatch(module.resolve(node.returns))) or any(
-            (isinstance(value, ast.Name) and value.id in created)
-            or (isinstance(value, ast.Call) and CLASSES.fullmatch(module.resolve(value.func)))
-            for value in returns
-        ):
-            arguments = node.args
-            required = len(arguments.args) + len(arguments.posonlyargs) - len(arguments.defaults)
-            yield node.name, required <= 0 and None not in arguments.kw_defaults
+def _makers(sources: Sources) -> dict[Origin, bool]:
+    """Return the functions that return an app, also by calling one another, and whether each needs no arguments."""
+    functions = [
+        (module, node)
+        for module in sources.modules
+        for node in module.statements()
+        if isinstance(node, ast.FunctionDef)
+    ]
+    makers: dict[Origin, bool] = {}
+    found = True
+    while found:
+        found = False
+        for module, node in functions:
+            if (module.path, node.name) not in makers and _makes(sources, module, node, makers):
+                makers[module.path, node.name] = _needs_nothing(node.args)
+                found = True
+    return makers
+
+
+def _makes(sources: Sources, module: Module, node: ast.FunctionDef, makers: Collection[Origin]) -> bool:
+    if node.returns and CLASSES.fullmatch(module.resolve(node.returns)):
+        return True
+
+    def is_app(value: ast.AST | None) -> bool:
+        return isinstance(value, ast.Call) and (
+            CLASSES.fullmatch(module.resolve(value.func)) is not None or sources.origin(module, value.func) in makers
+        )
+
+    created = {
+        target.id
+        for inner in ast.walk(node)
+        if isinstance(inner, ast.Assign) and is_app(inner.value)
+        for target in inner.targets
+        if isinstance(target, ast.Name)
+    }
+    returned = [inner.value for inner in ast.walk(node) if isinstance(inner, ast.Return)]
+    return any(is_app(value) or (isinstance(value, ast.Name) and value.id in created) for value in returned)
+
+
+def _needs_nothing(arguments: ast.arguments) -> bool:
+    required = len(arguments.args) + len(arguments.posonlyargs) - len(arguments.defaults)
+    return required <= 0 and None not in arguments.kw_defaults
+
+
+def _held(sources: Sources) -> list[App]:
+    """Return the names bound to the app that another object has: `app = Server().app`, `app = mcp.http_app()`."""
+    getters = {
+        (module.path, node.name)
+        for module in sources.modules
+        for node in module.statements()
+        if isinstance(node, ast.FunctionDef) and node.name in USUAL_FACTORIES
+        for inner in ast.walk(node)
+        if isinstance(inner, ast.Return) and _is_held(module, inner.value)
+    }
+    return [
+        App(module.path, target.id)
+        for module in sources.modules
+        for statement in module.statements()
+        if isinstance(statement, ast.Assign)
+        and (_is_held(module, statement.value) or sources.origin(module, _called(statement.value)) in getters)
+        for target in statement.targets
+        if isinstance(target, ast.Name) and HELD.fullmatch(target.id)
+    ]
+
+
+def _is_held(module: Module, node: ast.expr | None) -> bool:
+    got = _called(node) if node else None
+    return (
+        isinstance(got, ast.Attribute)
+        and HELD.fullmatch(got.attr) is not None
+        and not WSGI.search(f"{module.resolve(_called(got.value))}. {got.attr}")
+    )
 
 
 def _mounted(sources: Sources) -> set[Origin | None]:

@@ -4,7 +4,7 @@ import ast
 import io
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from dotenv.parser import parse_stream
@@ -39,6 +39,7 @@ GIVEN = {
 
 RANDOM = re.compile(r"secrets\.|os\.urandom|uuid\.?uuid4|str\(uuid")
 """A default that differs in each process and each release: what one signs, another refuses."""
+GETTERS = {"os.environ.get", "os.getenv"}
 READERS = re.compile(r"(starlette\.config\.Config|decouple\.(Auto)?Config|environs\.Env)")
 """Classes whose objects read a setting by a call: `config("NAME")`, `env.str("NAME")`."""
 
@@ -54,6 +55,17 @@ class Setting:
     """Its type says so; its name may as well."""
     may_be_missing: bool = False
     """It is read without a default: None where it is missing."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """Those of a class of settings that say which names it reads."""
+
+    prefix: str
+    delimiter: str
+    """Between the name of a setting that is a class and those inside of it; empty if such a setting is one name."""
+    is_optional_missing: bool
+    """`str | None` without a default is None, as in pydantic 1, whose BaseSettings is pydantic's own."""
 
 
 @dataclass(frozen=True)
@@ -126,9 +138,9 @@ def _data_form(name: str, services: Services) -> str:
     return ""
 
 
-def _settings_classes(sources: Sources) -> dict[Origin, tuple[str, str]]:
-    """Return pydantic's classes of settings and those derived from one here, with prefix and delimiter."""
-    classes: dict[Origin, tuple[str, str]] = {}
+def _settings_classes(sources: Sources) -> dict[Origin, Options]:
+    """Return pydantic's classes of settings and those derived from one here."""
+    classes: dict[Origin, Options] = {}
     nodes = [
         (module, node) for module in sources.modules for node in ast.walk(module.tree) if isinstance(node, ast.ClassDef)
     ]
@@ -137,26 +149,27 @@ def _settings_classes(sources: Sources) -> dict[Origin, tuple[str, str]]:
         found = False
         for module, node in nodes:
             parents = [classes.get(origin) for base in node.bases if (origin := sources.origin(module, base))]
-            is_first = any(module.resolve(base).rpartition(".")[2] == "BaseSettings" for base in node.bases)
-            if (module.path, node.name) not in classes and (is_first or any(parents)):
-                inherited = next(filter(None, parents), ("", ""))
-                classes[module.path, node.name] = (
-                    _config(node, "env_prefix") or inherited[0],
-                    _config(node, "env_nested_delimiter") or inherited[1],
+            first = [base for each in node.bases if (base := module.resolve(each)).rpartition(".")[2] == "BaseSettings"]
+            if (module.path, node.name) not in classes and (first or any(parents)):
+                is_first_version = any(base.startswith("pydantic.") for base in first)
+                inherited = next(filter(None, parents), Options("", "", is_first_version))
+                classes[module.path, node.name] = Options(
+                    _config(node, "env_prefix") or inherited.prefix,
+                    _config(node, "env_nested_delimiter") or inherited.delimiter,
+                    inherited.is_optional_missing,
                 )
                 found = True
     return classes
 
 
-def _fields(sources: Sources, module: Module, classes: dict[Origin, tuple[str, str]]) -> Iterator[Setting]:
+def _fields(sources: Sources, module: Module, classes: dict[Origin, Options]) -> Iterator[Setting]:
     for node in ast.walk(module.tree):
         if isinstance(node, ast.ClassDef) and (module.path, node.name) in classes:
-            prefix, delimiter = classes[module.path, node.name]
-            yield from _fields_of(sources, module, node, prefix, delimiter, is_required=True)
+            yield from _fields_of(sources, module, node, classes[module.path, node.name], is_required=True)
 
 
 def _fields_of(
-    sources: Sources, module: Module, node: ast.ClassDef, prefix: str, delimiter: str, *, is_required: bool
+    sources: Sources, module: Module, node: ast.ClassDef, options: Options, *, is_required: bool
 ) -> Iterator[Setting]:
     for field in node.body:
         if not isinstance(field, ast.AnnAssign) or not isinstance(field.target, ast.Name):
@@ -165,14 +178,15 @@ def _fields_of(
         if field.target.id == "model_config" or field.target.id.startswith("_") or "ClassVar" in kind:
             continue
         alias, has_no_default = _field(field)
-        name = (alias or f"{prefix}{field.target.id}").upper()
-        nested = _class(sources, module, field.annotation) if delimiter else None
+        has_no_default &= not (options.is_optional_missing and re.search(r"\bOptional\[|\| None\b", kind))
+        name = (alias or f"{options.prefix}{field.target.id}").upper()
+        nested = _class(sources, module, field.annotation) if options.delimiter else None
+        is_needed = is_required and has_no_default
         if nested:
-            yield from _fields_of(
-                sources, *nested, f"{name}{delimiter}", delimiter, is_required=is_required and has_no_default
-            )
+            inner = replace(options, prefix=f"{name}{options.delimiter}")
+            yield from _fields_of(sources, *nested, inner, is_required=is_needed)
         else:
-            yield Setting(name, is_required and has_no_default, is_secret="Secret" in kind)
+            yield Setting(name, is_needed, is_secret="Secret" in kind)
 
 
 def _class(sources: Sources, module: Module, node: ast.expr) -> tuple[Module, ast.ClassDef] | None:
@@ -204,12 +218,13 @@ def _config(node: ast.ClassDef, option: str) -> str:
 
 def _field(field: ast.AnnAssign) -> tuple[str, bool]:
     """Return the alias of a setting, empty if there is none, and whether it has no default that is always the same."""
-    value = field.value
+    annotated = [each for each in ast.walk(field.annotation) if _is_field(each)]
+    value = field.value or next(iter(annotated), None)
     if value is None:
         return "", True
     if isinstance(value, ast.Constant):
         return "", value.value is Ellipsis
-    if not (isinstance(value, ast.Call) and ast.unparse(value.func).endswith("Field")):
+    if not (isinstance(value, ast.Call) and _is_field(value)):
         return "", RANDOM.match(ast.unparse(value)) is not None
     keywords = {keyword.arg: keyword.value for keyword in value.keywords}
     alias = keywords.get("validation_alias") or keywords.get("alias")
@@ -222,18 +237,53 @@ def _field(field: ast.AnnAssign) -> tuple[str, bool]:
     return str(alias.value) if isinstance(alias, ast.Constant) else "", not has_default
 
 
+def _is_field(node: ast.AST) -> bool:
+    return isinstance(node, ast.Call) and ast.unparse(node.func).endswith("Field")
+
+
 def _os_environ(module: Module) -> Iterator[Setting]:
-    for node in ast.walk(module.tree):
-        if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Load):
-            if module.resolve(node.value) == "os.environ" and isinstance(node.slice, ast.Constant):
-                yield Setting(str(node.slice.value), is_required=True)
-        elif (
-            isinstance(node, ast.Call)
-            and module.resolve(node.func) in {"os.environ.get", "os.getenv"}
-            and node.args
-            and isinstance(node.args[0], ast.Constant)
-        ):
-            yield Setting(str(node.args[0].value), is_required=False, may_be_missing=len(node.args) == 1)
+    nodes = list(ast.walk(module.tree))
+    # `if "A" in os.environ: use(os.environ["A"])` starts without A, and so does a module that sets A itself.
+    optional = {name for node in nodes if (name := _may_miss(module, node))}
+    # So does one in which only a function ends without it; a module that raises does not.
+    bound = {
+        target.id: name
+        for node in module.statements()
+        if isinstance(node, ast.Assign) and (name := _may_miss(module, node.value))
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
+    demanded = {
+        name
+        for node in module.statements()
+        if isinstance(node, ast.If) and any(isinstance(each, ast.Raise) for each in node.body)
+        for inner in ast.walk(node.test)
+        if (name := bound.get(inner.id, "") if isinstance(inner, ast.Name) else _may_miss(module, inner))
+    }
+    for node in nodes:
+        if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Load) and (name := _key(module, node)):
+            yield Setting(name, is_required=name not in optional - demanded, may_be_missing=True)
+        elif isinstance(node, ast.Call) and module.resolve(node.func) in GETTERS and (name := _may_miss(module, node)):
+            yield Setting(name, is_required=name in demanded, may_be_missing=len(node.args) == 1)
+
+
+def _key(module: Module, node: ast.Subscript) -> str:
+    is_environ = module.resolve(node.value) == "os.environ" and isinstance(node.slice, ast.Constant)
+    return str(ast.literal_eval(node.slice)) if is_environ else ""
+
+
+def _may_miss(module: Module, node: ast.AST) -> str:
+    """Return the name of a variable that an expression asks for or sets, and that need not be there for it."""
+    if isinstance(node, ast.Subscript) and not isinstance(node.ctx, ast.Load):
+        return _key(module, node)
+    called = isinstance(node, ast.Call) and (module.resolve(node.func) in {*GETTERS, "os.environ.setdefault"})
+    if isinstance(node, ast.Call) and called and node.args:
+        name = node.args[0]
+    elif isinstance(node, ast.Compare) and module.resolve(node.comparators[0]) == "os.environ":
+        name = node.left
+    else:
+        return ""
+    return str(name.value) if isinstance(name, ast.Constant) else ""
 
 
 def _calls(sources: Sources, module: Module) -> Iterator[Setting]:

@@ -5,7 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from slipway.controller.init import existing, health, text
-from slipway.controller.init.application import App, calls_of_servers, find_apps, from_command, from_entrypoint
+from slipway.controller.init.application import (
+    App,
+    calls_of_servers,
+    factories_with_arguments,
+    find_apps,
+    from_command,
+    from_entrypoint,
+)
 from slipway.controller.init.ci import find_tests
 from slipway.controller.init.composed import composed_processes
 from slipway.controller.init.context import Context, find_context
@@ -160,6 +167,22 @@ def find(folder: Path, ask: Ask | None) -> Findings:
     )
 
 
+def _no_app(sources: Sources, aside: list[App]) -> str:
+    """Return why there is no app to deploy, and what to type."""
+    factories = [app for app in factories_with_arguments(sources) if not app.is_aside]
+    but = ""
+    if aside:
+        but = f" (but for tests and examples: {', '.join(str(app) for app in aside[:3])})"
+    elif factories:
+        name, file = factories[0].name, factories[0].file
+        but = f" ({name} in {file} needs arguments: write a module with app = {name}(...))"
+    return (
+        f"No app in {sources.folder}: none of its {len(sources.modules)} Python files has one that a server can "
+        f"import, as app = FastAPI(), or a function without arguments that returns one{but}. Go to the app's own "
+        'folder, or name the app in pyproject.toml, below [tool.fastapi]: entrypoint = "package.module:app"'
+    )
+
+
 def _choose(sources: Sources, ask: Ask | None) -> tuple[App, tuple[App, ...]]:
     folder = sources.folder
     found = find_apps(sources)
@@ -171,12 +194,7 @@ def _choose(sources: Sources, ask: Ask | None) -> tuple[App, tuple[App, ...]]:
     commands = f"{existing.commands(folder, places)}\n{calls_of_servers(sources)}"
     app = next(declared, None) or from_command(commands, sources, apps)
     if app is None and not apps:
-        aside = f" (but for tests and examples: {', '.join(str(app) for app in found[:3])})" if found else ""
-        raise InitError(
-            f"No app in {folder}: of its {len(sources.modules)} Python files none creates one, as FastAPI() or "
-            f"Starlette() does{aside}. Go to the app's own folder, or name the app in pyproject.toml, below "
-            '[tool.fastapi]: entrypoint = "package.module:app"'
-        )
+        raise InitError(_no_app(sources, found))
     if app is None:
         names = tuple(str(each) for each in apps)
         chosen = answer(ask, Question("The app to deploy", names[0], names)) if len(apps) > 1 else names[0]

@@ -46,16 +46,15 @@ def chosen_groups(
     if manager is Manager.POETRY:
         of_poetry = tool.get("poetry", {}).get("group", {})
         groups |= {name: set(poetry_names(group.get("dependencies", {}))) for name, group in of_poetry.items()}
+        extras |= {name: set(names_in(values)) for name, values in tool.get("poetry", {}).get("extras", {}).items()}
         installed = {name for name, group in of_poetry.items() if not group.get("optional")}
     servers = {package for packages in SERVERS.values() for package in packages}
-    needs_server = not main & servers
 
     def chosen(candidates: dict[str, set[str]], default: set[str]) -> dict[str, set[str]]:
-        return {
-            name: packages
-            for name, packages in candidates.items()
-            if not DEVELOPMENT.search(name)
-            and (name in default or PRODUCTION.fullmatch(name) or (needs_server and packages & servers))
-        }
+        possible = {name: packages for name, packages in candidates.items() if not DEVELOPMENT.search(name)}
+        by_name = {name: each for name, each in possible.items() if name in default or PRODUCTION.fullmatch(name)}
+        if servers & main.union(*by_name.values()):
+            return by_name
+        return by_name | {name: each for name, each in possible.items() if each & servers}
 
     return chosen(groups, installed), chosen(extras, set())

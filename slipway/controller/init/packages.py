@@ -176,10 +176,17 @@ def _workspace(folder: Path, place: PurePosixPath) -> PurePosixPath | None:
 def _indexes(pyproject: dict[str, Any], pipfile: dict[str, Any], requirements: str) -> set[str]:
     tool = pyproject.get("tool", {})
     uv, poetry, pdm = (tool.get(name, {}) for name in ("uv", "poetry", "pdm"))
-    listed = [*uv.get("index", []), *poetry.get("source", []), *pdm.get("source", []), *pipfile.get("source", [])]
+    # An explicit index is for the sources that name it: without one it is only published to.
+    of_uv = [each for each in uv.get("index", []) if not each.get("explicit") or _names(uv.get("sources"), each)]
+    listed = [*of_uv, *poetry.get("source", []), *pdm.get("source", []), *pipfile.get("source", [])]
     urls = [str(each.get("url", "")) for each in listed]
     urls += [
         str(uv.get("index-url", "")),
         *re.findall(r"^\s*(?:-i|--(?:extra-)?index-url)[ =]+(\S+)", requirements, re.MULTILINE),
     ]
     return {re.sub(r"//[^/@]*@", "//", url) for url in urls if url and "://pypi.org" not in url}
+
+
+def _names(sources: Any, index: dict[str, Any]) -> bool:
+    named = re.findall(r"'index': '([^']*)'", str(sources))
+    return index.get("name") in named

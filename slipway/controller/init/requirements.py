@@ -80,8 +80,11 @@ def of_setup(here: Path) -> dict[str, str]:
     except (configparser.Error, SyntaxError, ValueError):
         return {}
     found = dict(config["options"]) if config.has_section("options") else {}
-    for node in ast.walk(tree):
+    nodes = list(ast.walk(tree))
+    bound = {ast.unparse(node.targets[0]): node.value for node in nodes if isinstance(node, ast.Assign)}
+    for node in nodes:
         if isinstance(node, ast.keyword) and node.arg in {"install_requires", "python_requires"}:
-            texts = [each.value for each in ast.walk(node.value) if isinstance(each, ast.Constant)]
+            value = bound.get(ast.unparse(node.value), node.value)
+            texts = [each.value for each in ast.walk(value) if isinstance(each, ast.Constant)]
             found[node.arg] = "\n".join(text for text in texts if isinstance(text, str))
     return found if "install_requires" in found else {}

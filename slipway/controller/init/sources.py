@@ -130,21 +130,26 @@ class Sources:
 
         Args:
             module: the module.
-            base: the folder of the app's dependencies. Of equals it comes first, but after its `src`.
+            base: the folder of the app's dependencies. Of equals the folder with the module's package comes first, then
+                `src`, then this.
         """
         names = module.imported.values()
         level = max((len(name) - len(name.lstrip(".")) for name in names), default=0)
         outermost_first = [folder for folder in reversed(module.path.parents) if folder.is_relative_to(base)]
         # A relative import needs a package around the module, for each of its dots.
         outermost_first = outermost_first[: max(1, len(outermost_first) - level)]
-        candidates = sorted(outermost_first, key=lambda folder: folder != base / "src")
+        above = module.path.parent
+        while self._has(above / "__init__") and above.name:
+            above = above.parent
+        first = [above] if above != module.path.parent else []
+        candidates = sorted(outermost_first, key=lambda folder: (folder not in first, folder != base / "src"))
         tops = {name.partition(".")[0] for name in names if not name.startswith(".")}
         return max(candidates, key=lambda folder: sum(self._has(folder / top) for top in tops))
 
     def imports_itself(self, module: Module, folder: PurePosixPath) -> bool:
         """Tell whether a module imports from a folder as from a package: `app.db` is the folder's db.py."""
         names = (name.split(".") for name in module.imported.values())
-        return any(len(name) > 1 and name[0] == folder.name and self._has(folder / name[1]) for name in names)
+        return any(len(name) > 1 and name[0] == folder.name != "" and self._has(folder / name[1]) for name in names)
 
     def _has(self, path: PurePosixPath) -> bool:
         target = self.folder / path
