@@ -3,6 +3,7 @@
 import json
 import os
 import shlex
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +11,7 @@ from pathlib import Path
 from subprocess import CompletedProcess
 from typing import Any
 
-from labs.command import ROOT, LabError, run
+from labs.command import ROOT, LabError, progress, run
 from tests.kubernetes.images import SERVICES, build
 from tests.kubernetes.node import Node
 from tests.platforms import page
@@ -27,6 +28,8 @@ ENVIRONMENT = "node"
 SLIPWAY = str(Path(sys.executable).parent / "slipway")
 DATABASE, BROKER = "10.96.0.100", "10.96.0.101"
 FIRST_SECONDS = 180
+FOLDER = ROOT / ".cache/kubernetes"
+"""Of the node."""
 
 
 def commands(title: str) -> list[list[str]]:
@@ -195,3 +198,24 @@ class Cluster:
             yield summary
         if summary["failures"]:
             print(self.kubectl("get", "events", "--field-selector=type=Warning"))
+
+
+@contextmanager
+def running(folder: Path) -> Iterator[Cluster]:
+    """Start a node with the first release deployed, and remove it after the block."""
+    subprocess.run([ROOT / "tools/go-tool", "etcd", "kubernetes"], check=True)
+    node = Node(FOLDER)
+    try:
+        node.start()
+        progress("kubernetes", "the API answers")
+        cluster = Cluster(node, folder)
+        cluster.load_images()
+        cluster.prepare()
+        progress("kubernetes", "the database and the broker run")
+        assert cluster.deploy_by_hand("first").returncode == 0
+        cluster.allow_deployer()
+        within(FIRST_SECONDS, lambda: len(cluster.pods()) == 2)
+        progress("kubernetes", "the app is deployed")
+        yield cluster
+    finally:
+        node.remove()

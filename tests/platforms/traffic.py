@@ -17,14 +17,14 @@ Run = Callable[..., CompletedProcess[str]]
 
 
 @contextmanager
-def traffic(run: Run, url: str, folder: Path, name: str, lead: float = 4) -> Iterator[dict[str, Any]]:
+def traffic(run: Run, url: str, folder: Path, name: str, lead: float = 4, rate: int = RATE) -> Iterator[dict[str, Any]]:
     """Send traffic while the block runs, and `lead` seconds before and after; fills what it yields.
 
     `run` runs a command where the URL can be reached.
     """
     load = (sys.executable, "-m", "labs.load")
     directory = f"--directory={folder}"
-    started = run(*load, "start", name, directory, f"--url={url}", f"--rate={RATE}")
+    started = run(*load, "start", name, directory, f"--url={url}", f"--rate={rate}")
     assert started.returncode == 0, started.stdout + started.stderr
     summary: dict[str, Any] = {}
     try:

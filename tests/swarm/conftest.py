@@ -4,24 +4,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from labs.command import progress
-from tests.swarm.engine import Engine
-from tests.swarm.swarm import Swarm
+from tests.swarm.swarm import Swarm, running
 
 
 @pytest.fixture(scope="session")
 def swarm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Swarm]:
     """The swarm; nothing of it is left afterwards."""
-    folder = tmp_path_factory.mktemp("swarm")
-    engine = Engine(folder)
-    try:
-        engine.start()
-        swarm = Swarm(engine, folder)
-        swarm.prepare()
-        progress("swarm", "the database and the broker run")
-        assert swarm.deploy("first").returncode == 0
-        progress("swarm", "the app is deployed")
+    with running(tmp_path_factory.mktemp("swarm")) as swarm:
         yield swarm
-    finally:
-        engine.remove()
-    assert not engine.remains(), engine.remains()
+    assert not swarm.engine.remains(), swarm.engine.remains()

@@ -10,7 +10,7 @@ from pathlib import Path
 from subprocess import CompletedProcess
 from typing import Any
 
-from labs.command import ROOT
+from labs.command import ROOT, progress
 from tests.platforms import images
 from tests.platforms.page import block
 from tests.platforms.traffic import traffic
@@ -123,3 +123,19 @@ class Swarm:
         within(120, lambda: len(self.tasks()) == 2)
         running = ("label=com.docker.swarm.service.name=site_app", "status=running")
         within(60, lambda: len(self.engine.containers(*running)) == 2)
+
+
+@contextmanager
+def running(folder: Path) -> Iterator[Swarm]:
+    """Make the swarm with the first release deployed, and leave it after the block."""
+    engine = Engine(folder)
+    try:
+        engine.start()
+        swarm = Swarm(engine, folder)
+        swarm.prepare()
+        progress("swarm", "the database and the broker run")
+        assert swarm.deploy("first").returncode == 0
+        progress("swarm", "the app is deployed")
+        yield swarm
+    finally:
+        engine.remove()
