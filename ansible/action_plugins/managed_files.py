@@ -1,7 +1,7 @@
 """Ansible action: the module managed_files, only where a path of the host differs.
 
-The module takes a third of a second of Python on the host, and most runs find that nothing differs: stat and sha256sum tell
-that in a thirtieth. Whatever they do not show as equal is the module's to judge.
+The module takes a third of a second of Python on the host, and most runs find that nothing differs: stat and sha256sum
+tell that in a thirtieth. Whatever they do not show as equal is the module's to judge.
 """
 
 from __future__ import annotations
@@ -87,7 +87,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         result: dict[str, Any] = super().run(tmp, task_vars)
         if self._is_met():
             return result | {"changed": False, "paths": [], "diff": []}
-        return result | self._execute_module(task_vars=task_vars)
+        ran: dict[str, Any] = self._execute_module(task_vars=task_vars)
+        return result | ran
 
     def _is_met(self) -> bool:
         try:

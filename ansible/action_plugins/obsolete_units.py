@@ -27,4 +27,5 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             listed = query(self, [*argv, "-printf", "%f\\n"])
             if not listed["rc"] and set(listed["stdout"].splitlines()) <= set(args.get("current", [])):
                 return result | {"changed": False, "removed": []}
-        return result | self._execute_module(task_vars=task_vars)
+        ran: dict[str, Any] = self._execute_module(task_vars=task_vars)
+        return result | ran

@@ -11,7 +11,20 @@ from pathlib import Path
 from typing import TextIO
 
 from slipway import __version__
-from slipway.engine import audit, clean, client, deploy, maintenance, migrations, oneoff, restart, room, scale, seal, ship
+from slipway.engine import (
+    audit,
+    clean,
+    client,
+    deploy,
+    maintenance,
+    migrations,
+    oneoff,
+    restart,
+    room,
+    scale,
+    seal,
+    ship,
+)
 from slipway.engine.host import Host
 from slipway.engine.recover import mend, mend_killed
 from slipway.engine.releases import SHORT_OF_ROOM, Releases

@@ -1,4 +1,4 @@
-"""Restart the live release: its web server, whose socket systemd holds, so that requests wait; then the other processes."""
+"""Restart the live release: its web server, whose socket systemd holds, so that requests wait; then its processes."""
 
 import time
 
@@ -37,7 +37,8 @@ def restart(host: Host, by: str) -> str:
                 _process(host, unit)
         except SlipwayError as error:
             raise SlipwayError(
-                f"{release} does not run again: {error}. See `slipway logs`; `slipway rollback` returns to the release before"
+                f"{release} does not run again: {error}. See `slipway logs`; `slipway rollback` returns to the release "
+                "before"
             ) from None
     return release
 

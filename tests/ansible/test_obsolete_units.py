@@ -130,5 +130,5 @@ def test_the_module_runs_only_where_a_unit_may_be_obsolete(
     plugin = module.ActionModule(task, connection, None, None, None, None)
     monkeypatch.setattr(plugin, "_execute_module", lambda **_: {"changed": True})
     assert plugin.run(None, {})["changed"] is runs
-    module.query = lambda *_: {"rc": 1, "stdout": ""}
+    monkeypatch.setattr(module, "query", lambda *_: {"rc": 1, "stdout": ""})
     assert plugin.run(None, {})["changed"], "what cannot be listed is the module's to report"

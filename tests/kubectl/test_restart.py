@@ -41,7 +41,10 @@ def test_not_during_a_deploy(shop: Shop) -> None:
     shop.set(fails={})
     shop.changes()
     status, printed = shop.slipway("restart", "production")
-    assert (status, f"web not of {live}. Wait for its end, or return to {live}: slipway rollback" in printed) == (2, True)
+    assert (status, f"web not of {live}. Wait for its end, or return to {live}: slipway rollback" in printed) == (
+        2,
+        True,
+    )
     assert shop.changes() == []
 
 

@@ -228,7 +228,9 @@ def restart(environment: Environment = LOCAL, host: OneHost = "", verbose: Verbo
         if _ssh(inventory.ssh(name, values, "deploy"), ["slipway", "restart"], verbose=verbose):
             left = list(hosts)[number + 1 :]
             after = f" Not restarted: {', '.join(left)}." if left else ""
-            raise SlipwayError(f"{name} was not restarted; the cause is above.{after} Type: slipway status {environment}")
+            raise SlipwayError(
+                f"{name} was not restarted; the cause is above.{after} Type: slipway status {environment}"
+            )
 
 
 def shell(environment: Environment = LOCAL, host: OneHost = "", verbose: Verbose = False) -> None:
