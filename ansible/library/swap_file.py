@@ -33,6 +33,10 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+differs:
+  description: The host is not as wanted; as I(changed), for a task that reports no change.
+  type: bool
+  returned: success
 added:
   description: MiB of swap that the host gets by this run.
   type: int
@@ -155,7 +159,7 @@ def main() -> None:
                 create(module, wanted)
         except OSError as error:
             module.fail_json(msg=f"{error.filename}: {error.strerror}")
-    module.exit_json(changed=changed, added=max(wanted - host.own, 0), why=why)
+    module.exit_json(changed=changed, differs=changed, added=max(wanted - host.own, 0), why=why)
 
 
 def look(module: AnsibleModule) -> Host:

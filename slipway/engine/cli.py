@@ -11,7 +11,20 @@ from pathlib import Path
 from typing import TextIO
 
 from slipway import __version__
-from slipway.engine import audit, clean, client, deploy, maintenance, migrations, oneoff, room, scale, seal, ship
+from slipway.engine import (
+    audit,
+    clean,
+    client,
+    deploy,
+    maintenance,
+    migrations,
+    oneoff,
+    restart,
+    room,
+    scale,
+    seal,
+    ship,
+)
 from slipway.engine.host import Host
 from slipway.engine.recover import mend, mend_killed
 from slipway.engine.releases import SHORT_OF_ROOM, Releases
@@ -215,6 +228,17 @@ def _scale(host: Host, options: argparse.Namespace) -> None:
     print(f"{release} has {what}")
 
 
+def _restart(host: Host, options: argparse.Namespace) -> None:
+    ended = "failed"
+    try:
+        release = restart.restart(host, options.by)
+        ended = "done"
+    finally:
+        with suppress(OSError):  # a full disk keeps nobody from it
+            audit.write(host, "restart", by=options.by, ended=ended)
+    print(f"{release} is restarted")
+
+
 def _run(host: Host, options: argparse.Namespace) -> int:
     return oneoff.run(host, options.argv, options.by, options.timeout)
 
@@ -279,6 +303,8 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--by", default=client.caller(), help="who runs the command, for the record")
     command = add("scale", _scale, "run the live release with another number of web workers until the next deploy")
     command.add_argument("words", metavar="workers=N", help="a number, or `default` for that of provisioning")
+    command.add_argument("--by", default=client.caller(), help="who runs the command, for the record")
+    command = add("restart", _restart, "restart the live release: requests wait meanwhile")
     command.add_argument("--by", default=client.caller(), help="who runs the command, for the record")
     command = add("logs", _logs, "the log of the live release, or of the one named")
     command.add_argument("-f", "--follow", action="store_true", help="go on as more comes")

@@ -26,8 +26,16 @@ class Purpose(StrEnum):
     PRUNE = "prune"
     """A shipment removes old releases, since it has too little room."""
     SCALE = "scale"
+    RESTART = "restart"
 
 
+WORDS = {
+    Purpose.RECOVER: "a recovery",
+    Purpose.PRUNE: "a pruning",
+    Purpose.SCALE: "a scaling",
+    Purpose.RESTART: "a restart",
+}
+"""What people read of a holder that is no activation."""
 KEYS = {"origin": "from"}
 """Fields of a holder that have another name in the lock's file."""
 
@@ -46,9 +54,7 @@ class Holder:
 
     def __str__(self) -> str:
         origin = f" from {self.origin}" if self.origin else ""
-        what = {Purpose.RECOVER: "a recovery", Purpose.PRUNE: "a pruning", Purpose.SCALE: "a scaling"}.get(
-            self.purpose, self.release or "a release"
-        )
+        what = WORDS.get(self.purpose, self.release or "a release")
         return f"{what} by {self.by or 'somebody'}{origin} since {self.since or 'just now'}"
 
     @classmethod

@@ -5,22 +5,17 @@ server is restarted: systemd holds its socket, so requests wait.
 """
 
 import re
-import time
 from pathlib import Path
 
-from slipway.engine import instances, lock
+from slipway.engine import instances, lock, restart
 from slipway.engine.errors import SystemdError
 from slipway.engine.files import read_regular
 from slipway.engine.host import Host
 from slipway.engine.lock import Holder, Purpose
-from slipway.engine.probe import get_from_socket
 from slipway.engine.releases import now
 from slipway.model.errors import SlipwayError
 
 FILE = "60-workers.conf"
-POLL_SECONDS = 0.1
-STOP_MARGIN = 20
-"""Seconds that systemd may take longer for a restart than the longest request."""
 
 
 def workers(host: Host, release: str) -> int | None:
@@ -84,19 +79,7 @@ def _check_connections(host: Host, release: str, count: int | None) -> None:
 
 def _run_with(host: Host, release: str, count: int | None) -> None:
     _write(host, release, count)
-    service, site = instances.service(release), host.site
-    host.systemd.restart(service, timeout=site.request_timeout + STOP_MARGIN)
-    deadline = time.monotonic() + site.start_timeout
-    answer = None
-    while time.monotonic() < deadline:
-        if host.systemd.state(service).crashed:
-            raise SlipwayError("the web server crashed while starting")
-        socket = host.releases.socket(release)
-        answer = get_from_socket(socket, site.ready_path, site.probe_host, scheme=site.probe_scheme)
-        if answer.good:
-            return
-        time.sleep(POLL_SECONDS)
-    raise SlipwayError(f"it was not ready within {site.start_timeout} s; last response: {answer}")
+    restart.web(host, release)
 
 
 def _write(host: Host, release: str, count: int | None) -> None:

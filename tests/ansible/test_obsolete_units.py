@@ -4,7 +4,9 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -95,3 +97,38 @@ def test_a_unit_that_cannot_be_stopped_stays(folder: Path) -> None:
     assert result["failed"]
     assert "Job failed" in result["msg"]
     assert (folder / "job-a.service").exists()
+
+
+@pytest.mark.parametrize(
+    ("current", "patterns", "runs"),
+    [
+        (["app-worker.1@.service", "app-worker.2@.service"], ["app-worker*@.service"], False),
+        (["app-worker.1@.service"], ["app-worker*@.service"], True),
+        ([], ["nginx-acme*.service", "nginx-acme.timer"], False),
+        ([], ["nginx-acme*.service", "job-a.timer"], True),
+        ([], ["app-worker.2@.service.d"], True),
+    ],
+)
+def test_the_module_runs_only_where_a_unit_may_be_obsolete(
+    folder: Path,
+    action: Callable[[str], ModuleType],
+    monkeypatch: pytest.MonkeyPatch,
+    current: list[str],
+    patterns: list[str],
+    runs: bool,
+) -> None:
+    module = action("obsolete_units")
+
+    def query(_action: object, argv: list[str]) -> dict[str, Any]:
+        done = subprocess.run(argv, capture_output=True, text=True, check=False)
+        return {"rc": done.returncode, "stdout": done.stdout.rstrip()}
+
+    monkeypatch.setattr(module, "query", query)
+    args = {"folder": str(folder), "current": current, "patterns": patterns}
+    task = SimpleNamespace(args=args, check_mode=True, async_val=0, action="obsolete_units", diff=False)
+    connection = SimpleNamespace(_shell=SimpleNamespace(tmpdir=None))
+    plugin = module.ActionModule(task, connection, None, None, None, None)
+    monkeypatch.setattr(plugin, "_execute_module", lambda **_: {"changed": True})
+    assert plugin.run(None, {})["changed"] is runs
+    monkeypatch.setattr(module, "query", lambda *_: {"rc": 1, "stdout": ""})
+    assert plugin.run(None, {})["changed"], "what cannot be listed is the module's to report"

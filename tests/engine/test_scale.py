@@ -2,7 +2,7 @@
 
 import pytest
 
-from slipway.engine import audit, cli, deploy, instances, lock, scale
+from slipway.engine import audit, cli, deploy, instances, lock, restart, scale
 from slipway.engine.errors import SystemdError
 from slipway.engine.lock import Holder
 from slipway.engine.probe import get_from_socket
@@ -22,7 +22,7 @@ Captured = pytest.CaptureFixture[str]
 def wired(host: FakeHost, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Site, "load", lambda: SITE)
     monkeypatch.setattr(cli, "Host", lambda _config: host)
-    monkeypatch.setattr(scale, "POLL_SECONDS", 0.005)
+    monkeypatch.setattr(restart, "POLL_SECONDS", 0.005)
     deploy.activate(host, host.ship(A))
     host.systemd.calls.clear()
 
@@ -61,7 +61,7 @@ def test_too_many_are_undone(host: FakeHost, why: str, capsys: Captured, monkeyp
     else:
         silent = ready(host.releases.root / "nobody.sock", "/", "x")
         monkeypatch.setattr(
-            scale, "get_from_socket", lambda *a, **b: silent if scale.workers(host, A) == 9 else ready(*a, **b)
+            restart, "get_from_socket", lambda *a, **b: silent if scale.workers(host, A) == 9 else ready(*a, **b)
         )
     assert cli.main(["scale", "workers=9"]) == 1
     error = capsys.readouterr().err

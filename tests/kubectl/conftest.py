@@ -121,7 +121,9 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureF
     monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setenv("KUBECTL_STATE", str(state_file))
     monkeypatch.setenv("COLUMNS", "400")
-    empty: dict[str, list[Any]] = {name: [] for name in ("calls", "deployments", "replicasets", "pods", "events")}
+    empty: dict[str, list[Any]] = {
+        name: [] for name in ("calls", "deployments", "replicasets", "pods", "events", "jobs")
+    }
     state_file.write_text(json.dumps({**empty, "fails": {}, "logs": ""}))
     root = tmp_path / "shop"
     (root / "deploy/production").mkdir(parents=True)

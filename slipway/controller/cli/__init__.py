@@ -46,6 +46,7 @@ VERBS: dict[str, dict[str, Callable[..., None]]] = {
         "provision": deploys.provision,
         "deploy": deploys.deploy,
         "rollback": deploys.rollback,
+        "restart": hosts.restart,
         "status": hosts.status,
         "report": hosts.report,
         "logs": hosts.logs,

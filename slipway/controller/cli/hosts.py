@@ -15,6 +15,7 @@ from slipway.controller.cli.options import LOCAL, AsJson, Environment, OneHost, 
 from slipway.controller.kubernetes import environment as kubernetes
 from slipway.controller.kubernetes import status as kubernetes_status
 from slipway.controller.kubernetes.logs import logs as kubernetes_logs
+from slipway.controller.kubernetes.restart import restart as kubernetes_restart
 from slipway.controller.kubernetes.unsupported import refuse
 from slipway.controller.page.report import page
 from slipway.controller.playbook import Playbook, sources
@@ -209,6 +210,27 @@ def scale(
         print(f"{name}: ", end="", flush=True)
         failed |= _ssh(inventory.ssh(name, values, "deploy"), ["slipway", "scale", words], verbose=verbose)
     raise typer.Exit(1 if failed else 0)
+
+
+def restart(environment: Environment = LOCAL, host: OneHost = "", verbose: Verbose = False) -> None:
+    """Restart the live release: web server, then the other processes, host by host. Requests wait and none fails.
+
+    As for a setting that the app reads once, or memory that it does not give back. Refused during a deploy.
+    """
+    if cluster := kubernetes.read(Project.find(Path.cwd()), environment):
+        if host:
+            raise UsageError(f"{environment} is Kubernetes and has no hosts. Leave --host out")
+        kubernetes_restart(cluster, verbose=verbose)
+        return
+    hosts = _hosts(environment, host, "restart")
+    for number, (name, values) in enumerate(hosts.items()):
+        print(f"{name}: ", end="", flush=True)
+        if _ssh(inventory.ssh(name, values, "deploy"), ["slipway", "restart"], verbose=verbose):
+            left = list(hosts)[number + 1 :]
+            after = f" Not restarted: {', '.join(left)}." if left else ""
+            raise SlipwayError(
+                f"{name} was not restarted; the cause is above.{after} Type: slipway status {environment}"
+            )
 
 
 def shell(environment: Environment = LOCAL, host: OneHost = "", verbose: Verbose = False) -> None:

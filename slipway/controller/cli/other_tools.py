@@ -15,7 +15,6 @@ OF_OTHER_TOOLS = {
     **dict.fromkeys(("setup", "launch"), "slipway init, then: slipway provision ENVIRONMENT"),
     **dict.fromkeys(("start", "dev"), "slipway up"),
     **dict.fromkeys(("stop", "destroy", "remove"), "slipway down (the host of `slipway up`)"),
-    "restart": "on the host, as root, systemctl restart 'app*@*.service'; a deploy of a change needs no restart",
     **dict.fromkeys(("env", "config"), "deploy/ENVIRONMENT/settings.env, then type: slipway deploy ENVIRONMENT"),
     **dict.fromkeys(
         ("secret", "secrets"),

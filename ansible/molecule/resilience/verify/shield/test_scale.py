@@ -1,4 +1,4 @@
-"""`slipway scale` under load: another number of workers, without a failed request."""
+"""`slipway scale` and `slipway restart` under load: other workers, without a failed request."""
 
 import json
 import time
@@ -42,4 +42,13 @@ def test_the_live_release_gets_another_number_of_workers(
     # A restart leaves it.
     host.check_output("systemctl restart 'app@*.service'")
     assert _count(host, wanted) == wanted
+    load.check(max_gap=STARTS_WITHIN)
+
+
+def test_the_live_release_is_restarted(load: Any, host: Any, deployer: Any, default: int) -> None:
+    main = "systemctl show --property=MainPID --value 'app@*.service'"
+    before, live = host.check_output(main), json.loads(deployer.check_output("slipway status --json"))["live"]
+    assert deployer.check_output("slipway restart").strip() == f"{live} is restarted"
+    assert host.check_output(main) not in {before, "", "0"}
+    assert _count(host, default) == default
     load.check(max_gap=STARTS_WITHIN)
