@@ -26,7 +26,7 @@ def run() -> None:
 
 
 def _copy() -> None:
-    with report.locked(name=report.WAL), report.recorded(report.WAL) as made:
+    with report.locked(name=report.WAL_LOCK), report.recorded(report.WAL) as made:
         repository = Repository(Settings.load(), patient=True)
         wal.verify_archiving()
         if wal.DROPPED.exists():

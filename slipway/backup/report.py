@@ -16,6 +16,8 @@ from slipway.model.errors import SlipwayError
 
 FOLDER = Path("/var/lib/slipway-backup")
 BACKUP, TEST, WAL = "backup", "restore-test", "wal"
+LOCK, WAL_LOCK = "lock", "wal.lock"
+"""Held by backups, tests and restores; by what copies WAL, which goes on meanwhile."""
 OLD = {BACKUP: timedelta(days=2), TEST: timedelta(days=9), WAL: timedelta(minutes=30)}
 """An older success is one too many nights, or a week, ago: the timer does not run."""
 LATE = {BACKUP: timedelta(days=1), TEST: timedelta(days=2)}
@@ -23,12 +25,12 @@ LATE = {BACKUP: timedelta(days=1), TEST: timedelta(days=2)}
 
 
 @contextmanager
-def locked(folder: Path = FOLDER, name: str = "") -> Iterator[None]:
-    """Hold the host's lock: of two at once the second waits. A process that dies leaves none behind.
+def locked(folder: Path = FOLDER, name: str = LOCK) -> Iterator[None]:
+    """Hold a lock: of two at once the second waits. A process that dies leaves none behind.
 
-    WAL has one of its own, by its name. What needs both takes this one first.
+    Who needs both takes LOCK first.
     """
-    descriptor = os.open(folder / f"{name}lock", os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    descriptor = os.open(folder / name, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
         os.fchmod(descriptor, 0o644)  # whatever the umask is: `is_locked` is for everybody
         fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -37,10 +39,10 @@ def locked(folder: Path = FOLDER, name: str = "") -> Iterator[None]:
         os.close(descriptor)
 
 
-def is_locked(folder: Path, name: str = "") -> bool:
+def is_locked(folder: Path, name: str = LOCK) -> bool:
     """Whether a backup, a test or a restore runs, or WAL is copied."""
     try:
-        descriptor = os.open(folder / f"{name}lock", os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = os.open(folder / name, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return False
     try:
@@ -89,7 +91,7 @@ def found(folder: Path = FOLDER) -> dict[str, Any]:
     `state` of each is `ok`, `empty` (the app has no data yet), `failed` (with `cause`), `running`, `interrupted`, `old`
     or `never`; `last` is the last success.
     """
-    running = {BACKUP: is_locked(folder), WAL: is_locked(folder, WAL)}
+    running = {BACKUP: is_locked(folder), WAL: is_locked(folder, WAL_LOCK)}
     running[TEST] = running[BACKUP]
     records = {what: _read(folder / f"{what}.json") for what in OLD}
     return {
@@ -147,6 +149,8 @@ def _tested(last: dict[str, Any] | None) -> str:
     if not last:
         return "none"
     counted = f"{last['rows']} rows in {last['tables']} tables came back"
+    if "wal_rows" in last:
+        counted += f", {last['wal_rows']} rows by the WAL until {last['wal_until'] or 'its base backup'}"
     return f"{last['at']}, snapshot {last['snapshot']} of {last['snapshot_at']}: {counted}"
 
 

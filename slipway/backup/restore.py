@@ -121,9 +121,7 @@ def _with_wal(
         BackupError: the WAL cannot be replayed.
     """
     print(f"replaying the WAL since {base.at.isoformat()}", flush=True)
-    folder = scratch / "wal"
-    folder.mkdir(mode=0o711)
-    with recovery.recovered(repository, base, folder, at) as server:
+    with emptied(scratch / "wal", 0o711) as folder, recovery.recovered(repository, base, folder, at) as server:
         if not at and manifest.lsn and server.lsn < lsn(manifest.lsn):
             return manifest, ""
         dumped = postgresql.dump(below(scratch, STAGING) / DUMP, server.database)

@@ -64,7 +64,7 @@ def make_base(repository: Repository) -> None:
         run(["pg_basebackup", f"--pgdata={data}", "--checkpoint=fast", "--no-sync", "--no-password"], postgresql.USER)
         start = postgresql.first_segment((data / "backup_label").read_text())
         made = repository.backup([folder], [], "base", BASE_TAG)
-    with report.locked(name=report.WAL):
+    with report.locked(name=report.WAL_LOCK):
         # Of the one before: what was archived meanwhile belongs to it as well.
         ship(repository)
         write_atomically(CURRENT, json.dumps({"snapshot": made["snapshot_id"], "start": start}), 0o600)

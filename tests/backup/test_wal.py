@@ -195,7 +195,7 @@ def test_a_moment_without_a_zone_is_in_utc() -> None:
 
 def test_wal_is_told_where_it_is_archived(tmp_path: Path) -> None:
     assert "wal" not in report.found(tmp_path)
-    with report.locked(tmp_path, report.WAL), report.recorded(report.WAL, folder=tmp_path) as made:
+    with report.locked(tmp_path, report.WAL_LOCK), report.recorded(report.WAL, folder=tmp_path) as made:
         made |= {"files": 3, "base": "1a2b3c4d"}
     found = report.found(tmp_path)
     at = found["wal"]["at"]
