@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 import testinfra
-from wal_archive import archived, order, shell
 from deploys import HOSTS, NAME, ROOT, run_playbook
+from wal_archive import archived, order, shell
 
 from tools.checkout import CHECKOUT
 

@@ -115,7 +115,8 @@ def test_a_disk_that_is_nearly_full_costs_wal_and_not_the_database(host: Any, st
     shell(
         host,
         f"cp -a {ARCHIVE} /root/archive; mount -t tmpfs -o size=200m,mode=0700,uid=postgres,gid=postgres small {ARCHIVE};"
-        f"cp -a /root/archive/. {ARCHIVE}; head -c 185M /dev/zero >{ARCHIVE}/filler",
+        f"cp -a /root/archive/. {ARCHIVE}; head -c 185M /dev/zero >{ARCHIVE}/filler;"
+        "systemctl restart backup-wal.path",  # which looked at the folder below
     )
     try:
         before = state()["base"]
