@@ -16,26 +16,27 @@ def run() -> None:
     Raises:
         BackupError: something failed; systemd tries it again.
     """
-    _copy()
-    if wal.needs_base() and not _failed_lately():
+    repository = _copy()
+    if wal.needs_base(repository) and not _failed_lately():
         create.run(create.BASE)
-        if wal.current() is None:
+        if wal.current(repository) is None:
             # Without data there is no base backup, and nothing that WAL would bring back.
             wal.clear()
         _copy()
 
 
-def _copy() -> None:
+def _copy() -> Repository:
     with report.locked(name=report.WAL_LOCK), report.recorded(report.WAL) as made:
         repository = Repository(Settings.load(), patient=True)
         wal.verify_archiving()
         if wal.DROPPED.exists():
             wal.start_over(repository)
         made["files"] = wal.ship(repository)
-        if base := wal.current():
-            made["base"] = base["snapshot"][:8]
+        if base := wal.current(repository):
+            made["base"] = base[:8]
         else:
             made["state"] = "empty"
+    return repository
 
 
 def _failed_lately() -> bool:

@@ -3,7 +3,7 @@
 import re
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -16,7 +16,9 @@ from slipway.backup.settings import DATABASE, BackupError
 from slipway.backup.staging import below
 
 PROGRAMS = Path("/usr/lib/postgresql")
-POLL_SECONDS = 0.2
+POLL_SECONDS = 0.5
+START_SECONDS = 600
+"""For a large cluster on a slow disk; the WAL is replayed later."""
 _TOO_SHORT = "recovery ended before configured recovery target was reached"
 _REPLAYED = re.compile(r"redo done at ([0-9A-F]+/[0-9A-F]+)")
 _LAST = re.compile(r"last completed transaction was at log time (\S+ [\d:]+)")
@@ -86,7 +88,7 @@ def recovered(repository: Repository, base: Snapshot, scratch: Path, at: datetim
         last = _LAST.findall(log)
         yield Recovered(f"host={folder} dbname={DATABASE}", lsn(replayed[1]), last[-1] if last else "")
     finally:
-        if (data / "postmaster.pid").exists():
+        with suppress(BackupError):  # it may have ended
             run([*control, "--mode=immediate", "stop"], USER)
 
 
@@ -132,16 +134,16 @@ def _replay(folder: Path, control: list[str | Path], target: str) -> str:
     _write(data / "pg_ident.conf", "")
     _write(data / "recovery.signal", "")
     log.unlink(missing_ok=True)
-    # --wait returns before recovery has ended.
-    run([*control, f"--log={log}", "--no-wait", "start"], USER)
-    while not _accepts(folder):
-        time.sleep(POLL_SECONDS)
-        if not (data / "postmaster.pid").exists() and log.exists():
-            text = log.read_text(errors="replace")
-            if target and _TOO_SHORT in text:
-                return text
-            if "database system is shut down" in text or "FATAL" in text:
-                raise BackupError(f"PostgreSQL cannot replay the WAL: {_errors(text)}")
+    try:
+        # It waits for the beginning of recovery alone.
+        run([*control, f"--log={log}", "--wait", f"--timeout={START_SECONDS}", "start"], USER)
+        while not _accepts(folder):
+            time.sleep(POLL_SECONDS)
+            run([*control, "status"], USER)
+    except BackupError:
+        text = log.read_text(errors="replace")
+        if not (target and _TOO_SHORT in text):
+            raise BackupError(f"PostgreSQL cannot replay the WAL: {_errors(text)}") from None
     return log.read_text(errors="replace")
 
 

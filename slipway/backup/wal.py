@@ -34,19 +34,19 @@ LOCK_TRIES = 60
 """While old snapshots are removed the repository is locked."""
 
 
-def current() -> dict[str, Any] | None:
-    """Return the base backup that WAL follows: its `snapshot`, and the file of WAL where it begins (`start`)."""
+def current(repository: Repository) -> str | None:
+    """Return the id of the base backup that WAL follows; None: there is none in this repository."""
     try:
         values: dict[str, Any] = json.loads(CURRENT.read_text())
-        return {"snapshot": str(values["snapshot"]), "start": str(values["start"])}
+        return str(values["snapshot"]) if values["repository"] == repository.settings.repository else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
-def needs_base() -> bool:
+def needs_base(repository: Repository) -> bool:
     """Whether a base backup is to be made: there is none, or much WAL follows it."""
     size = sum(path.stat().st_size for path in SEGMENTS.iterdir())
-    return current() is None or size > max(MOST_BYTES, postgresql.cluster_size())
+    return current(repository) is None or size > max(MOST_BYTES, postgresql.cluster_size())
 
 
 def make_base(repository: Repository) -> None:
@@ -67,7 +67,8 @@ def make_base(repository: Repository) -> None:
     with report.locked(name=report.WAL_LOCK):
         # Of the one before: what was archived meanwhile belongs to it as well.
         ship(repository)
-        write_atomically(CURRENT, json.dumps({"snapshot": made["snapshot_id"], "start": start}), 0o600)
+        values = {"snapshot": made["snapshot_id"], "repository": repository.settings.repository}
+        write_atomically(CURRENT, json.dumps(values), 0o600)
         for path in SEGMENTS.iterdir():
             if postgresql.is_before(path.name, start):
                 path.unlink()
@@ -80,10 +81,10 @@ def ship(repository: Repository) -> int:
         BackupError: it failed, and is to be tried again.
     """
     new = sorted(NEW.iterdir())
-    if new and (base := current()):
+    if new and (base := current(repository)):
         for tries_left in reversed(range(LOCK_TRIES)):
             try:
-                repository.backup([SEGMENTS], [], _follows(base["snapshot"]), WAL_TAG)
+                repository.backup([SEGMENTS], [], _follows(base), WAL_TAG)
                 break
             except RepositoryLockedError:
                 if not tries_left:

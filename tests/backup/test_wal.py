@@ -13,7 +13,7 @@ import pytest
 
 from slipway.backup import postgresql, recovery, report, restore, wal
 from slipway.backup.restic import Repository, Snapshot
-from slipway.backup.settings import BackupError
+from slipway.backup.settings import BackupError, Settings
 from tools.checkout import ROOT
 
 ARCHIVE_WAL = Path("slipway/bin/archive-wal")
@@ -23,9 +23,10 @@ NOW = datetime(2026, 11, 29, 12, tzinfo=UTC)
 
 
 class Recorder(Repository):
-    """A repository that keeps what it is asked for."""
+    """A repository that records its calls."""
 
-    def __init__(self, bases: Sequence[Snapshot] = (), segments: Sequence[Snapshot] = ()) -> None:
+    def __init__(self, bases: Sequence[Snapshot] = (), segments: Sequence[Snapshot] = (), place: str = "/b") -> None:
+        self.settings = Settings(place, "production/www1", True, (), {})
         self.known = {wal.BASE_TAG: [*bases], wal.WAL_TAG: [*segments]}
         self.copied: list[str] = []
         self.removed: list[str] = []
@@ -53,7 +54,7 @@ def archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(wal, "CURRENT", tmp_path / "base.json")
     for name in ("part", "segments", "new"):
         (tmp_path / name).mkdir()
-    (tmp_path / "base.json").write_text(json.dumps({"snapshot": "a" * 64, "start": SEGMENT}))
+    (tmp_path / "base.json").write_text(json.dumps({"snapshot": "a" * 64, "repository": "/b"}))
     (tmp_path / "segments" / f"{SEGMENT}.gz").write_bytes(gzip.compress(b"wal"))
     (tmp_path / "new" / SEGMENT).touch()
     return tmp_path
@@ -115,12 +116,12 @@ def test_a_file_that_was_not_copied_stays_new(archive: Path) -> None:
 
 def test_after_a_gap_there_is_another_base_backup(archive: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(postgresql, "cluster_size", lambda: 1)
-    assert not wal.needs_base()
+    assert not wal.needs_base(Recorder())
     (archive / "dropped").touch()
     repository = Recorder()
     wal.start_over(repository)
     assert repository.copied == ["base-aaaaaaaa"], "what was before the gap belongs to the base backup before"
-    assert wal.needs_base()
+    assert wal.needs_base(repository)
     assert not (archive / "dropped").exists()
 
 
@@ -130,7 +131,11 @@ def test_much_wal_needs_another_base_backup(
 ) -> None:
     monkeypatch.setattr(postgresql, "cluster_size", lambda: cluster)
     os.truncate(archive / "segments" / f"{SEGMENT}.gz", wal.MOST_BYTES + 1)
-    assert wal.needs_base() is needs
+    assert wal.needs_base(Recorder()) is needs
+
+
+def test_another_repository_needs_a_base_backup_of_its_own(archive: Path) -> None:
+    assert wal.needs_base(Recorder(place="/another"))
 
 
 @pytest.mark.parametrize(
