@@ -55,18 +55,16 @@ def run(name: str = "", at: str = "", *, replace: bool = False, migrate: bool = 
     """
     settings = Settings.load()
     moment = parse_moment(at) if at else None
-    if moment and (name or not settings.wal):
-        raise BackupError(
-            "--at and --snapshot exclude each other"
-            if name
-            else "--at needs backup_wal_seconds, and a base backup that was made since: --snapshot ID restores a backup"
-        )
+    if moment and name:
+        raise BackupError("--at and --snapshot exclude each other: --snapshot restores a backup as it is")
+    if moment and settings.postgresql and not settings.wal:
+        raise BackupError("--at needs WAL, and backup_wal_seconds is 0 here. A backup without it: --snapshot ID")
     repository = Repository(settings)
     with report.locked():
         repository.unlock()
         snapshot = repository.until(moment) if moment else repository.latest(name)
         base = recovery.choose(repository, snapshot.machine, moment) if settings.wal and not name else None
-        if moment and not base:
+        if moment and settings.wal and not base:
             raise BackupError(f"there is no base backup from before {moment.isoformat()}. Backups: --snapshot ID")
         if not name and not moment and not RESTORED.exists():
             _require_one_machine(repository.snapshots())
