@@ -4,7 +4,8 @@ import gzip
 import json
 import os
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import pytest
 from slipway.backup import postgresql, recovery, report, restore, wal
 from slipway.backup.restic import Repository, Snapshot
 from slipway.backup.settings import BackupError, Settings
+from slipway.backup.staging import Manifest
 from tools.checkout import ROOT
 
 ARCHIVE_WAL = Path("slipway/bin/archive-wal")
@@ -214,3 +216,22 @@ def test_wal_that_nobody_looked_at_for_half_an_hour_is_told(tmp_path: Path) -> N
     at = (datetime.now(UTC) - timedelta(minutes=31)).isoformat()
     report.write(report.WAL, {"state": "ok", "at": at, "files": 0, "base": "1a2b3c4d"}, tmp_path)
     assert "too old" in report.problems(report.found(tmp_path))["wal"]
+
+
+@pytest.mark.parametrize(
+    ("replayed", "at", "from_wal"), [("0/5000028", None, True), ("0/4FFFFFF", None, False), ("0/4FFFFFF", NOW, True)]
+)
+def test_a_backup_that_is_newer_than_the_wal_wins_unless_a_moment_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, replayed: str, at: datetime | None, from_wal: bool
+) -> None:
+    @contextmanager
+    def recovered(*_: object) -> Iterator[recovery.Recovered]:
+        yield recovery.Recovered("host=/x dbname=app", postgresql.lsn(replayed), "2026-11-29 11:59:58")
+
+    dumped = {"tables": {"public.orders": 2}, "extensions": [], "lsn": "0/0"}
+    monkeypatch.setattr(recovery, "recovered", recovered)
+    monkeypatch.setattr(postgresql, "dump", lambda *_: dumped)
+    before = Manifest("", {"public.orders": 1}, lsn="0/5000028")
+    manifest, until = restore._with_wal(Recorder(), snapshot(1, 1), tmp_path, before, at)
+    assert manifest.tables == {"public.orders": 2 if from_wal else 1}
+    assert until == ("2026-11-29 11:59:58" if from_wal else "")
