@@ -13,7 +13,7 @@ from typing import Any
 
 from slipway.backup import postgresql, report
 from slipway.backup.process import run
-from slipway.backup.restic import LOCK_WAIT_SECONDS, Repository, RepositoryLockedError, Snapshot
+from slipway.backup.restic import Repository, RepositoryLockedError, Snapshot
 from slipway.backup.settings import STATE, BackupError
 from slipway.backup.staging import emptied, require_room
 from slipway.engine.durable import write_atomically
@@ -30,8 +30,9 @@ KEEP = timedelta(days=2)
 """So far back a moment can be restored, as all backups are kept."""
 MOST_BYTES = 1 << 30
 """So much WAL, and as much as the cluster has, may follow a base backup: more takes long to replay."""
-LOCK_TRIES = 60
-"""While old snapshots are removed the repository is locked."""
+LOCK_TRIES = 720
+LOCK_WAIT_SECONDS = 5.0
+"""Together an hour: while old snapshots are removed the repository is locked."""
 
 
 def current(repository: Repository) -> str | None:

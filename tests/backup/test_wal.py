@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from slipway.backup import postgresql, recovery, report, restore, wal
-from slipway.backup.restic import Repository, Snapshot
+from slipway.backup.restic import Repository, RepositoryLockedError, Snapshot
 from slipway.backup.settings import BackupError, Settings
 from slipway.backup.staging import Manifest
 from tools.checkout import ROOT
@@ -114,6 +114,19 @@ def test_a_file_that_was_not_copied_stays_new(archive: Path) -> None:
         wal.ship(repository)
     repository.error = None
     assert wal.ship(repository) == 1
+
+
+def test_wal_waits_while_old_snapshots_are_removed(archive: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    repository = Recorder()
+    monkeypatch.setattr(wal, "LOCK_WAIT_SECONDS", 0.0)
+    monkeypatch.setattr(repository, "unlock", lambda: setattr(repository, "error", None))
+    repository.error = RepositoryLockedError("already locked")
+    assert wal.ship(repository) == 1
+    repository.error = RepositoryLockedError("already locked")
+    (archive / "new" / SEGMENT).touch()
+    monkeypatch.setattr(repository, "unlock", lambda: None)
+    with pytest.raises(RepositoryLockedError):
+        wal.ship(repository)
 
 
 def test_after_a_gap_there_is_another_base_backup(archive: Path, monkeypatch: pytest.MonkeyPatch) -> None:

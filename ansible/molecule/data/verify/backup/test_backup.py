@@ -116,6 +116,8 @@ def test_what_is_lost_comes_back(host: Any, state: Callable[[], Any], ask: Any) 
     kept = next(line for line in told.splitlines() if "kept aside: database" in line).split()[-1]
     assert shell(host, f"runuser -u postgres -- psql -Atd {kept} -c \"SELECT to_regclass('orders') IS NULL\"") == "t"
     assert ask("/readyz").status == 200
+    # With WAL a restore starts a backup of what came back.
+    shell(host, "systemctl start backup@nightly")
     assert shell(host, "ls /var/lib/slipway-backup | grep -v -e before- -e json -e lock || true") == "", "no copy stays"
 
 

@@ -58,7 +58,7 @@ def test_orders_after_the_last_backup_come_back(host: Any, state: State, ask: An
     )
 
     # The last moment, which the new database's WAL has.
-    until(lambda: host.run("systemctl is-active --quiet backup@nightly").rc != 0, 120)
+    shell(host, "systemctl start backup@nightly")
     archived(host, order(host, "last"))
     shell(host, f"{BACKUP} restore --replace --migrate")
     assert orders(host) == 1002
