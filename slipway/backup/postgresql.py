@@ -103,23 +103,21 @@ def dump(target: Path, database: str = DATABASE) -> dict[str, Any]:
         assert session.stdin
         assert session.stdout
         assert session.stderr
-        try:
-            # Until the end of this transaction all that takes part sees the same rows.
-            session.stdin.write(
-                "SET idle_in_transaction_session_timeout = 0; SET search_path = '';\n"
-                "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;\nSELECT pg_export_snapshot();\n"
-            )
-            session.stdin.flush()
-            snapshot = session.stdout.readline().strip()
-            if not snapshot:
-                raise BackupError(f"psql failed: {tail(session.stderr.read().encode())}")
-            # Uncompressed: restic compresses, and finds again what was the same yesterday.
-            command = ["pg_dump", "--format=custom", "--compress=0", f"--snapshot={snapshot}", database]
-            with target.open("wb") as file:
-                run(command, USER, target=file)
-            output, error = session.communicate(f"{_COUNTS};\n{_EXTENSIONS};\n{_PLACE};\nCOMMIT;\n")
-        finally:
-            session.kill()
+        # psql ends with its input, also after an error: the unit of backups may not kill another user's process.
+        # Until the end of this transaction all that takes part sees the same rows.
+        session.stdin.write(
+            "SET idle_in_transaction_session_timeout = 0; SET search_path = '';\n"
+            "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;\nSELECT pg_export_snapshot();\n"
+        )
+        session.stdin.flush()
+        snapshot = session.stdout.readline().strip()
+        if not snapshot:
+            raise BackupError(f"psql failed: {tail(session.stderr.read().encode())}")
+        # Uncompressed: restic compresses, and finds again what was the same yesterday.
+        command = ["pg_dump", "--format=custom", "--compress=0", f"--snapshot={snapshot}", database]
+        with target.open("wb") as file:
+            run(command, USER, target=file)
+        output, error = session.communicate(f"{_COUNTS};\n{_EXTENSIONS};\n{_PLACE};\nCOMMIT;\n")
     if session.returncode:
         raise BackupError(f"psql failed: {tail(error.encode())}")
     counted, extensions, place = output.strip().splitlines()
