@@ -133,6 +133,10 @@ options:
     description: The host has backups.
     type: bool
     default: false
+  backup_wal:
+    description: The host's PostgreSQL archives its WAL.
+    type: bool
+    default: false
   runs_singletons:
     description: This host runs the jobs and the single processes.
     type: bool
@@ -227,6 +231,7 @@ ARGUMENTS: dict[str, Any] = {
         },
     },
     "backup": {"type": "bool", "default": False},
+    "backup_wal": {"type": "bool", "default": False},
     "private_processes": {"type": "bool", **REQUIRED},
     "runs_singletons": {"type": "bool", **REQUIRED},
 }

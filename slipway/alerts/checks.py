@@ -11,7 +11,7 @@ from slipway.engine import drift
 from slipway.engine.crashes import Crashes
 from slipway.model.states import STAYED, Kind
 
-BACKUPS = {"backup": ("'backup@*'", "create"), "restore_test": ("restore-test", "verify")}
+BACKUPS = {"backup": ("'backup@*'", "create"), "restore_test": ("restore-test", "verify"), "wal": ("backup@wal", "wal")}
 """The unit of each, and the command that does the same."""
 MEMORY_PERCENT = 20
 """Of the last five minutes, in which all processes waited for memory (Linux' pressure stall information)."""
@@ -88,8 +88,9 @@ def _backups(values: dict[str, Any] | None) -> Iterator[Alert]:
         return
     for name, words in backups.problems(values).items():
         unit, command = BACKUPS[name]
-        what = {"interrupted": "was interrupted", "old": "is too old", "ok": "removed no old snapshots"}
-        title = f"the {name.replace('_', ' ')} {what.get(values[name]['state'], 'failed')}"
+        what = {"interrupted": "was interrupted", "old": "is too old", "ok": "did not end well"}
+        called = {"restore_test": "restore test", "wal": "archiving of WAL"}.get(name, name)
+        title = f"the {called} {what.get(values[name]['state'], 'failed')}"
         advice = f"journalctl -u {unit} -n 50; then sudo /usr/local/lib/slipway/backup {command}"
         yield Alert(f"backup:{name}", title, words, advice)
 

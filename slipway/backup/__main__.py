@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from slipway.backup import create, restore, verify
+from slipway.backup import archiving, create, restore, verify
 from slipway.backup.restic import Repository
 from slipway.backup.settings import BackupError, Settings
 
@@ -24,7 +24,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             case "verify":
                 verify.run()
             case "restore":
-                restore.run(options.snapshot, replace=options.replace, migrate=options.migrate)
+                restore.run(options.snapshot, options.at, replace=options.replace, migrate=options.migrate)
+            case "wal":
+                archiving.run()
             case "prepare":
                 repository = Repository(Settings.load())
                 if not repository.exists():
@@ -47,8 +49,10 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("verify", help="restore the newest one into scratch databases, and compare the rows")
     command = commands.add_parser("restore", help="bring the data of a snapshot back: `slipway restore` does it")
     command.add_argument("--snapshot", default="", metavar="ID", help="this one (default: the newest)")
+    command.add_argument("--at", default="", metavar="TIME", help="PostgreSQL as it was then, where WAL is archived")
     command.add_argument("--replace", action="store_true", help="also where this host has data; they are kept aside")
     command.add_argument("--migrate", action="store_true", help="run the live release's migrations then")
+    commands.add_parser("wal", help="copy archived WAL to the repository: backup@wal.service does it")
     commands.add_parser("prepare", help="create the repository where there is none")
     command = commands.add_parser("restic", help="run restic with this host's repository: backup restic snapshots")
     command.add_argument("words", nargs=argparse.REMAINDER)

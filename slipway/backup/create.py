@@ -1,13 +1,15 @@
 """Make a backup, as backup@KIND.service does.
 
-KIND is nightly, manual, or the release whose migrations come next.
+KIND is nightly, base (PostgreSQL's WAL needs a base backup), manual, or the release whose migrations come next.
 """
 
 import pwd
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from slipway.backup import contents, postgresql, report
+from slipway.backup import contents, postgresql, report, schedule, wal
 from slipway.backup.restic import Repository
 from slipway.backup.settings import BackupError, Settings
 from slipway.backup.staging import (
@@ -24,7 +26,7 @@ from slipway.backup.staging import (
 )
 from slipway.engine.releases import now
 
-NIGHTLY, MANUAL = "nightly", "manual"
+NIGHTLY, BASE, MANUAL = "nightly", "base", "manual"
 
 
 def create(settings: Settings, repository: Repository, kind: str) -> dict[str, Any]:
@@ -34,11 +36,11 @@ def create(settings: Settings, repository: Repository, kind: str) -> dict[str, A
         BackupError: it failed, and there is no snapshot.
     """
     repository.unlock()
-    require_room(expected_bytes(settings))
+    require_room(max(expected_bytes(settings), postgresql.cluster_size() if settings.wal else 0))
     excluded: list[Path] = []
     copied = {}
     with emptied(STAGING, 0o711) as staging:
-        dumped: dict[str, Any] = {"tables": None, "extensions": []}
+        dumped: dict[str, Any] = {"tables": None, "extensions": [], "lsn": None}
         if settings.postgresql:
             dumped = postgresql.dump(staging / DUMP)
         folders = [folder for folder in settings.folders if folder.is_dir()]
@@ -47,7 +49,8 @@ def create(settings: Settings, repository: Repository, kind: str) -> dict[str, A
             copied[str(folder)] = rows
             excluded += [folder / f"{name}{suffix}" for name in rows for suffix in contents.BESIDE_A_DATABASE]
         app = pwd.getpwnam(APP) if folders else None
-        manifest = Manifest(now(), dumped["tables"], dumped["extensions"], copied, app and (app.pw_uid, app.pw_gid))
+        owner = app and (app.pw_uid, app.pw_gid)
+        manifest = Manifest(now(), dumped["tables"], dumped["extensions"], copied, owner, dumped["lsn"])
         if kind != MANUAL and not _has_data(manifest, folders):
             return {"state": "empty"}
         manifest.save(staging)
@@ -92,24 +95,33 @@ def run(kind: str) -> None:
     with report.locked():
         with report.recorded(report.BACKUP, kind=kind) as made:
             settings = Settings.load()
-            repository = Repository(settings, patient=kind == NIGHTLY)
+            repository = Repository(settings, patient=kind in {NIGHTLY, BASE})
             made |= create(settings, repository, kind)
+            if report.BACKUP in settings.schedules:
+                made["due"] = schedule.due(settings.schedules[report.BACKUP])
         if made["state"] == "empty":
             print("nothing to back up yet: the app has no data")
             return
         print(f"snapshot {made['snapshot']}: {made['rows']} rows in {made['tables']} tables", flush=True)
+        if settings.wal and kind in {NIGHTLY, BASE}:
+            with _warned(made, "there is no base backup for the WAL"):
+                wal.make_base(repository)
         if kind == NIGHTLY:
-            _forget(repository, made)
+            with _warned(made, "old snapshots were not removed"):
+                if settings.wal:
+                    wal.forget(repository)
+                repository.forget()
 
 
-def _forget(repository: Repository, made: dict[str, Any]) -> None:
-    """Remove old snapshots.
+@contextmanager
+def _warned(made: dict[str, Any], problem: str) -> Iterator[None]:
+    """Record a failure after the backup: the backup is there, and the unit is to fail all the same.
 
     Raises:
-        BackupError: it failed: the backup is there, and the unit is to fail all the same, or the place fills.
+        BackupError: it failed.
     """
     try:
-        repository.forget()
+        yield
     except BackupError as error:
-        report.write(report.BACKUP, made | {"warning": f"old snapshots were not removed: {error}"})
+        report.write(report.BACKUP, made | {"warning": f"{problem}: {error}"})
         raise

@@ -1,6 +1,7 @@
 """The app's database: dumped with its rows counted in the same snapshot, and restored beside the one in use."""
 
 import json
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,13 @@ WHERE c.relkind = 'r' AND c.relpersistence <> 't'
                     WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
 """.replace("\n", " ")
 """The rows of each table, as JSON. Those of an extension are not dumped."""
+ARCHIVER = """
+SELECT json_build_object('mode', current_setting('archive_mode'), 'failing',
+    (SELECT last_failed_wal FROM pg_stat_archiver WHERE last_failed_time > coalesce(last_archived_time, '-infinity')))
+"""
+"""Whether PostgreSQL archives, and the file that it cannot archive."""
+_PLACE = "SELECT pg_current_wal_insert_lsn()"
+_SEGMENT = re.compile(r"START WAL LOCATION: \S+ \(file ([0-9A-F]{24})\)")
 _EXTENSIONS = "SELECT coalesce(json_agg(extname), '[]') FROM pg_catalog.pg_extension WHERE extname <> 'plpgsql'"
 
 
@@ -43,22 +51,49 @@ def size(database: str = DATABASE) -> int:
     return int(query(f"SELECT pg_database_size('{database}')", "postgres"))
 
 
+def cluster_size() -> int:
+    """The bytes of all databases on the disk."""
+    return int(query("SELECT sum(pg_database_size(oid)) FROM pg_database", "postgres"))
+
+
+def first_segment(backup_label: str) -> str:
+    """Return the file of WAL with which a base backup begins.
+
+    Raises:
+        BackupError: its backup_label names none.
+    """
+    if not (found := _SEGMENT.search(backup_label)):
+        raise BackupError("pg_basebackup wrote no backup_label: is another program's backup mixed in?")
+    return found[1]
+
+
+def is_before(name: str, segment: str) -> bool:
+    """Whether a file of the archive is older than a segment: the names without their timeline are in order."""
+    return name[8:24] < segment[8:24]
+
+
+def lsn(text: str) -> int:
+    """Return a place in the WAL as a number."""
+    high, low = text.split("/")
+    return int(high, 16) << 32 | int(low, 16)
+
+
 def rows(database: str = DATABASE) -> dict[str, int]:
     """The rows of each table."""
     counted: dict[str, int] = json.loads(query(f"SET search_path = ''; {_COUNTS}", database))
     return counted
 
 
-def dump(target: Path) -> dict[str, Any]:
+def dump(target: Path, database: str = DATABASE) -> dict[str, Any]:
     """Dump the app's database, and count the rows that the dump has.
 
-    Returns `tables`, the rows of each, and `extensions`.
+    Returns `tables`, the rows of each, `extensions`, and `lsn`, a place in the WAL that has all of it.
 
     Raises:
         BackupError: it failed.
     """
     with subprocess.Popen(
-        [*_PSQL, f"--dbname={DATABASE}", "--file=-"],
+        [*_PSQL, f"--dbname={database}", "--file=-"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -68,27 +103,25 @@ def dump(target: Path) -> dict[str, Any]:
         assert session.stdin
         assert session.stdout
         assert session.stderr
-        try:
-            # Until the end of this transaction all that takes part sees the same rows.
-            session.stdin.write(
-                "SET idle_in_transaction_session_timeout = 0; SET search_path = '';\n"
-                "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;\nSELECT pg_export_snapshot();\n"
-            )
-            session.stdin.flush()
-            snapshot = session.stdout.readline().strip()
-            if not snapshot:
-                raise BackupError(f"psql failed: {tail(session.stderr.read().encode())}")
-            # Uncompressed: restic compresses, and finds again what was the same yesterday.
-            command = ["pg_dump", "--format=custom", "--compress=0", f"--snapshot={snapshot}", DATABASE]
-            with target.open("wb") as file:
-                run(command, USER, target=file)
-            output, error = session.communicate(f"{_COUNTS};\n{_EXTENSIONS};\nCOMMIT;\n")
-        finally:
-            session.kill()
+        # psql ends with its input, also after an error: the unit of backups may not kill another user's process.
+        # Until the end of this transaction all that takes part sees the same rows.
+        session.stdin.write(
+            "SET idle_in_transaction_session_timeout = 0; SET search_path = '';\n"
+            "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;\nSELECT pg_export_snapshot();\n"
+        )
+        session.stdin.flush()
+        snapshot = session.stdout.readline().strip()
+        if not snapshot:
+            raise BackupError(f"psql failed: {tail(session.stderr.read().encode())}")
+        # Uncompressed: restic compresses, and finds again what was the same yesterday.
+        command = ["pg_dump", "--format=custom", "--compress=0", f"--snapshot={snapshot}", database]
+        with target.open("wb") as file:
+            run(command, USER, target=file)
+        output, error = session.communicate(f"{_COUNTS};\n{_EXTENSIONS};\n{_PLACE};\nCOMMIT;\n")
     if session.returncode:
         raise BackupError(f"psql failed: {tail(error.encode())}")
-    counted, extensions = output.strip().splitlines()
-    return {"tables": json.loads(counted), "extensions": json.loads(extensions)}
+    counted, extensions, place = output.strip().splitlines()
+    return {"tables": json.loads(counted), "extensions": json.loads(extensions), "lsn": place}
 
 
 def restore(dumped: Path, extensions: list[str]) -> None:

@@ -15,15 +15,22 @@ from slipway.engine.releases import now
 from slipway.model.errors import SlipwayError
 
 FOLDER = Path("/var/lib/slipway-backup")
-BACKUP, TEST = "backup", "restore-test"
-OLD = {BACKUP: timedelta(days=2), TEST: timedelta(days=9)}
+BACKUP, TEST, WAL = "backup", "restore-test", "wal"
+LOCK, WAL_LOCK = "lock", "wal.lock"
+"""Held by backups, tests and restores; by what copies WAL, which goes on meanwhile."""
+OLD = {BACKUP: timedelta(days=2), TEST: timedelta(days=9), WAL: timedelta(minutes=30)}
 """An older success is one too many nights, or a week, ago: the timer does not run."""
+LATE = {BACKUP: timedelta(days=1), TEST: timedelta(days=2)}
+"""So long after the next one was due, where that is known."""
 
 
 @contextmanager
-def locked(folder: Path = FOLDER) -> Iterator[None]:
-    """Hold the host's lock: of two at once the second waits. A process that dies leaves none behind."""
-    descriptor = os.open(folder / "lock", os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
+def locked(folder: Path = FOLDER, name: str = LOCK) -> Iterator[None]:
+    """Hold a lock: of two at once the second waits. A process that dies leaves none behind.
+
+    Who needs both takes LOCK first.
+    """
+    descriptor = os.open(folder / name, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
         os.fchmod(descriptor, 0o644)  # whatever the umask is: `is_locked` is for everybody
         fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -32,10 +39,10 @@ def locked(folder: Path = FOLDER) -> Iterator[None]:
         os.close(descriptor)
 
 
-def is_locked(folder: Path) -> bool:
-    """Whether a backup, a test or a restore runs."""
+def is_locked(folder: Path, name: str = LOCK) -> bool:
+    """Whether a backup, a test or a restore runs, or WAL is copied."""
     try:
-        descriptor = os.open(folder / "lock", os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = os.open(folder / name, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return False
     try:
@@ -79,20 +86,29 @@ def write(what: str, values: dict[str, Any], folder: Path = FOLDER) -> None:
 
 
 def found(folder: Path = FOLDER) -> dict[str, Any]:
-    """Return the state of backups and of restore tests as one document.
+    """Return the state of backups, of restore tests and, where it is archived, of WAL as one document.
 
     `state` of each is `ok`, `empty` (the app has no data yet), `failed` (with `cause`), `running`, `interrupted`, `old`
     or `never`; `last` is the last success.
     """
-    running = is_locked(folder)
-    return {what.replace("-", "_"): _state(_read(folder / f"{what}.json"), OLD[what], running) for what in OLD}
+    running = {BACKUP: is_locked(folder), WAL: is_locked(folder, WAL_LOCK)}
+    running[TEST] = running[BACKUP]
+    records = {what: _read(folder / f"{what}.json") for what in OLD}
+    return {
+        what.replace("-", "_"): _state(record, what, running[what])
+        for what, record in records.items()
+        if record or what != WAL
+    }
 
 
 def words(values: dict[str, Any]) -> list[str]:
     """The same for people: a line for each."""
     backup, test = values["backup"], values["restore_test"]
     lines = [_line(backup, _backed_up(backup.get("last")))]
-    return [*lines, f"restore test: {_line(test, _tested(test.get('last')))}"]
+    lines.append(f"restore test: {_line(test, _tested(test.get('last')))}")
+    if wal := values.get("wal"):
+        lines.append(f"WAL: {_line(wal, _archived(wal.get('last')))}")
+    return lines
 
 
 def problems(values: dict[str, Any]) -> dict[str, str]:
@@ -133,7 +149,15 @@ def _tested(last: dict[str, Any] | None) -> str:
     if not last:
         return "none"
     counted = f"{last['rows']} rows in {last['tables']} tables came back"
+    if "wal_rows" in last:
+        counted += f", {last['wal_rows']} rows by the WAL until {last['wal_until'] or 'its base backup'}"
     return f"{last['at']}, snapshot {last['snapshot']} of {last['snapshot_at']}: {counted}"
+
+
+def _archived(last: dict[str, Any] | None) -> str:
+    if not last:
+        return "none"
+    return f"all in the repository at {last['at']}, after the base backup {last['base']}"
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -144,13 +168,15 @@ def _read(path: Path) -> dict[str, Any]:
     return values if isinstance(values, dict) else {}
 
 
-def _state(values: dict[str, Any], old: timedelta, running: bool) -> dict[str, Any]:
+def _state(values: dict[str, Any], what: str, running: bool) -> dict[str, Any]:
     if values.get("state") not in {"ok", "empty", "failed", "running"} or not isinstance(values.get("at"), str):
         return {"state": "never", "last": None}
     if values["state"] == "running" and not running:
         return {**values, "state": "interrupted"}
     try:
-        too_old = values["state"] == "ok" and datetime.now(UTC) - datetime.fromisoformat(values["at"]) > old
+        due = values.get("due")
+        latest = datetime.fromisoformat(due) + LATE[what] if due else datetime.fromisoformat(values["at"]) + OLD[what]
+        too_old = values["state"] == "ok" and datetime.now(UTC) > latest
     except (ValueError, KeyError, TypeError):
         return {"state": "never", "last": None}
     return {**values, "state": "old"} if too_old else values

@@ -125,7 +125,7 @@ class Snapshot:
         """Read one of restic's list."""
         # Nanoseconds, which Python does not read.
         at = datetime.fromisoformat(re.sub(r"\.\d+", "", values["time"])).astimezone(UTC)
-        tags = [tag for tag in values.get("tags") or [] if tag != TAG]
+        tags = [tag for tag in values.get("tags") or [] if not tag.startswith(TAG)]
         machines = [tag.removeprefix(MACHINE) for tag in tags if tag.startswith(MACHINE)]
         kind = next((tag for tag in tags if not tag.startswith(MACHINE)), "")
         return cls(values["id"], at, kind, *machines[:1])
@@ -166,14 +166,14 @@ class Repository:
         """Remove locks whose holder died: on this host at once, of others after 30 minutes."""
         self.run("unlock")
 
-    def backup(self, paths: Sequence[Path], excluded: Sequence[Path], kind: str) -> dict[str, Any]:
-        """Make a snapshot. Returns restic's summary.
+    def backup(self, paths: Sequence[Path], excluded: Sequence[Path], kind: str, tag: str = TAG) -> dict[str, Any]:
+        """Make a snapshot, told from others by its tag. Returns restic's summary.
 
         Raises:
             BackupError: it failed, or a file could not be read; no snapshot stays then.
         """
         excludes = [f"--exclude={_literal(path)}" for path in excluded]
-        words = ["backup", "--json", "--quiet", f"--host={self.settings.host}", f"--tag={TAG}", f"--tag={kind}"]
+        words = ["backup", "--json", "--quiet", f"--host={self.settings.host}", f"--tag={tag}", f"--tag={kind}"]
         words.append(f"--tag={MACHINE}{machine()}")
         done = self._call(*words, *excludes, *map(str, paths))
         if done.returncode not in {0, INCOMPLETE}:
@@ -186,9 +186,9 @@ class Repository:
             raise BackupError(f"not all files could be read: {'; '.join(unread[:3])}")
         return summary
 
-    def snapshots(self) -> list[Snapshot]:
-        """The host's snapshots, oldest first."""
-        found = self.run("snapshots", "--json", f"--host={self.settings.host}", f"--tag={TAG}")
+    def snapshots(self, tag: str = TAG) -> list[Snapshot]:
+        """The host's snapshots with a tag, oldest first."""
+        found = self.run("snapshots", "--json", f"--host={self.settings.host}", f"--tag={tag}")
         return sorted(map(Snapshot.from_json, json.loads(found) or []), key=lambda each: each.at)
 
     def latest(self, name: str = "") -> Snapshot:
@@ -208,6 +208,19 @@ class Repository:
             raise BackupError(f"no snapshot {name}; there are {', '.join(each.short for each in found)}")
         return chosen[-1]
 
+    def until(self, at: datetime) -> Snapshot:
+        """The newest snapshot that is not newer than a moment.
+
+        Raises:
+            BackupError: there is none.
+        """
+        self.latest()
+        found = self.snapshots()
+        chosen = [each for each in found if each.at <= at]
+        if not chosen:
+            raise BackupError(f"no snapshot is older than {at.isoformat()}: the first is of {found[0].at.isoformat()}")
+        return chosen[-1]
+
     def forget(self) -> None:
         """Remove snapshots beyond those to keep, and their data. All of two days stay: those before migrations, too.
 
@@ -215,10 +228,22 @@ class Repository:
             BackupError: it failed, or the repository stayed locked by another host.
         """
         keep = [f"--keep-{name}={number}" for name, number in self.settings.keep.items()]
-        words = ["forget", f"--host={self.settings.host}", f"--tag={TAG}", "--group-by=host", "--keep-within=2d"]
+        words = [f"--host={self.settings.host}", f"--tag={TAG}", "--group-by=host", "--keep-within=2d"]
+        self._forget(*words, *keep, "--prune", "--quiet")
+
+    def remove(self, ids: Sequence[str]) -> None:
+        """Remove snapshots; `forget` removes their data.
+
+        Raises:
+            BackupError: it failed, or the repository stayed locked by another host.
+        """
+        if ids:
+            self._forget(*ids)
+
+    def _forget(self, *words: str) -> None:
         for tries_left in reversed(range(LOCK_TRIES)):
             try:
-                self.run(*words, *keep, "--prune", "--quiet")
+                self.run("forget", *words)
             except RepositoryLockedError:
                 if not tries_left:
                     raise

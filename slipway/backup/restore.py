@@ -6,10 +6,12 @@ import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace as changed
 from datetime import UTC, datetime
 from pathlib import Path
 
-from slipway.backup import contents, postgresql, report
+from slipway.backup import contents, postgresql, recovery, report
+from slipway.backup.postgresql import lsn
 from slipway.backup.process import run as call
 from slipway.backup.restic import Repository, Snapshot, machine
 from slipway.backup.settings import STATE, BackupError, Settings
@@ -17,6 +19,7 @@ from slipway.backup.sqlite import databases
 from slipway.backup.staging import (
     APP,
     COPIES,
+    DUMP,
     SCRATCH,
     STAGING,
     Manifest,
@@ -36,13 +39,14 @@ RELEASE = re.compile(r"[0-9]{8}T[0-9]{6}-[0-9a-f]{7}")
 UNITS = ("app@*", "app-*@*", "job-*.timer", "job-*.service", "run@*")
 
 
-def run(name: str = "", *, replace: bool = False, migrate: bool = False) -> None:
+def run(name: str = "", at: str = "", *, replace: bool = False, migrate: bool = False) -> None:
     """Restore a snapshot, and print what came back and what is lost.
 
     What was there is kept aside. The app stands still only while the two change places.
 
     Args:
-        name: the beginning of the snapshot's id; empty for the newest.
+        name: the beginning of the snapshot's id, without the WAL that follows it; empty for the newest with all WAL.
+        at: PostgreSQL as it was at this moment, in ISO 8601, UTC if it names no zone; empty for the last.
         replace: also where there are data.
         migrate: run the live release's migrations before it starts.
 
@@ -50,11 +54,19 @@ def run(name: str = "", *, replace: bool = False, migrate: bool = False) -> None
         BackupError: it failed, or there are data and they are not to be replaced.
     """
     settings = Settings.load()
+    moment = parse_moment(at) if at else None
+    if moment and name:
+        raise BackupError("--at and --snapshot exclude each other: --snapshot restores a backup as it is")
+    if moment and settings.postgresql and not settings.wal:
+        raise BackupError("--at needs WAL, and backup_wal_seconds is 0 here. A backup without it: --snapshot ID")
     repository = Repository(settings)
     with report.locked():
         repository.unlock()
-        snapshot = repository.latest(name)
-        if not name and not RESTORED.exists():
+        snapshot = repository.until(moment) if moment else repository.latest(name)
+        base = recovery.choose(repository, snapshot.machine, moment) if settings.wal and not name else None
+        if moment and settings.wal and not base:
+            raise BackupError(f"there is no base backup from before {moment.isoformat()}. Backups: --snapshot ID")
+        if not name and not moment and not RESTORED.exists():
             _require_one_machine(repository.snapshots())
         if (found := present(settings)) and not replace:
             raise BackupError(
@@ -62,15 +74,56 @@ def run(name: str = "", *, replace: bool = False, migrate: bool = False) -> None
                 "would take their place (they are kept aside). If that is meant: --replace"
             )
         size = repository.size(snapshot)
+        size += recovery.size(repository, base) if base else 0
         require_room(size + (size if settings.postgresql else 0))
         with emptied(SCRATCH, 0o711) as scratch:
             print(f"restoring {snapshot.short} of {snapshot.at.isoformat()}, {size >> 20} MiB", flush=True)
             repository.restore(snapshot, scratch)
             manifest = Manifest.load(below(scratch, STAGING))
+            until = ""
+            if base:
+                manifest, until = _with_wal(repository, base, scratch, manifest, moment)
             restore_databases(below(scratch, STAGING), manifest)
             kept = _exchange(settings, manifest, scratch, migrate=migrate)
         RESTORED.write_text(json.dumps({"at": now(), "snapshot": snapshot.id}))
-    print("\n".join(_told(snapshot, manifest, kept)), flush=True)
+    print("\n".join(_told(snapshot, manifest, kept, until)), flush=True)
+    if settings.wal:
+        # The newest backup is this machine's from now on, and WAL has what follows.
+        call(["systemctl", "start", "--no-block", "backup@nightly.service"])
+
+
+def parse_moment(text: str) -> datetime:
+    """Read a moment of the past.
+
+    Raises:
+        BackupError: it is none.
+    """
+    try:
+        at = datetime.fromisoformat(text)
+        at = at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        at = datetime.max.replace(tzinfo=UTC)
+    if at > datetime.now(UTC):
+        raise BackupError(f"--at is `{text}`, and must be a moment of the past in UTC. As: --at 2026-11-29T14:05:30")
+    return at
+
+
+def _with_wal(
+    repository: Repository, base: Snapshot, scratch: Path, manifest: Manifest, at: datetime | None
+) -> tuple[Manifest, str]:
+    """Dump PostgreSQL as the WAL has it in place of the snapshot's dump.
+
+    Returns the manifest of that and when its last transaction was; those of the snapshot if the WAL ends before it.
+
+    Raises:
+        BackupError: the WAL cannot be replayed.
+    """
+    print(f"replaying the WAL since {base.at.isoformat()}", flush=True)
+    with emptied(scratch / "wal", 0o711) as folder, recovery.recovered(repository, base, folder, at) as server:
+        if not at and manifest.lsn and server.lsn < lsn(manifest.lsn):
+            return manifest, ""
+        dumped = postgresql.dump(below(scratch, STAGING) / DUMP, server.database)
+    return changed(manifest, **dumped), server.last or base.at.isoformat()
 
 
 def _require_one_machine(snapshots: list[Snapshot]) -> None:
@@ -190,11 +243,13 @@ def _migrate() -> None:
         )
 
 
-def _told(snapshot: Snapshot, manifest: Manifest, kept: list[str]) -> list[str]:
+def _told(snapshot: Snapshot, manifest: Manifest, kept: list[str], until: str) -> list[str]:
     tables, rows = manifest.counts
     seconds = int((datetime.now(UTC) - datetime.fromisoformat(manifest.at)).total_seconds())
+    since = f"since then ({seconds // 3600} h {seconds % 3600 // 60} min)"
     return [
         f"restored {snapshot.short} ({snapshot.kind}) of {manifest.at}: {rows} rows in {tables} tables",
-        f"lost: what was written since then ({seconds // 3600} h {seconds % 3600 // 60} min), and the broker's tasks",
+        *([f"PostgreSQL is as after its last archived transaction, of {until} UTC"] if until else []),
+        f"lost: what was written {'to files ' * bool(until)}{since}, and the broker's tasks",
         *(f"kept aside: {each}" for each in kept),
     ]

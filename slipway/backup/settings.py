@@ -34,6 +34,10 @@ class Settings:
     keep: dict[str, int]
     """How many snapshots to keep, by `daily`, `weekly` and `monthly`."""
     configuration: Path = field(default=FOLDER)
+    schedules: dict[str, str] = field(default_factory=dict)
+    """When backups are made and tested, as `OnCalendar=` has it, by the name of the record."""
+    wal: bool = False
+    """Whether PostgreSQL archives its WAL."""
 
     @classmethod
     def load(cls, folder: Path = FOLDER) -> Self:
@@ -52,6 +56,8 @@ class Settings:
                 folders=tuple(map(Path, values["folders"])),
                 keep={name: int(values["keep"][name]) for name in ("daily", "weekly", "monthly")},
                 configuration=folder,
+                schedules=dict(values["schedules"]),
+                wal=values["wal"],
             )
         except FileNotFoundError:
             raise BackupError(

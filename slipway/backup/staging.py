@@ -38,6 +38,8 @@ class Manifest:
     """By folder and database: the rows of each table."""
     owner: tuple[int, int] | None = None
     """The numbers of the app's user and group: other ones on another machine."""
+    lsn: str | None = None
+    """Where PostgreSQL's WAL was."""
 
     @property
     def counts(self) -> tuple[int, int]:
@@ -59,7 +61,7 @@ class Manifest:
         try:
             values: dict[str, Any] = json.loads((folder / MANIFEST).read_text())
             owner = tuple(values["owner"]) if values["owner"] else None
-            return cls(values["at"], values["tables"], values["extensions"], values["sqlite"], owner)
+            return cls(values["at"], values["tables"], values["extensions"], values["sqlite"], owner, values.get("lsn"))
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise BackupError(f"the snapshot has no manifest ({error}): choose another by --snapshot") from None
 

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from slipway.backup import postgresql, report
-from slipway.backup.restic import Repository
+from slipway.backup import postgresql, recovery, report, schedule
+from slipway.backup.restic import Repository, Snapshot
 from slipway.backup.settings import Settings
 from slipway.backup.staging import (
     SCRATCH,
@@ -40,7 +40,21 @@ def verify(settings: Settings, repository: Repository) -> dict[str, Any]:
             if settings.postgresql:
                 postgresql.drop()
     tables, rows = manifest.counts
-    return {"snapshot": snapshot.short, "snapshot_at": manifest.at, "tables": tables, "rows": rows}
+    found = {"snapshot": snapshot.short, "snapshot_at": manifest.at, "tables": tables, "rows": rows}
+    return found | (_verify_wal(repository, snapshot) if settings.wal else {})
+
+
+def _verify_wal(repository: Repository, snapshot: Snapshot) -> dict[str, Any]:
+    """Replay the WAL. Returns how many rows that gives: those of the app are other ones by now.
+
+    Raises:
+        BackupError: it cannot be replayed.
+    """
+    if not (base := recovery.choose(repository, snapshot.machine, None)):
+        return {}
+    require_room(recovery.size(repository, base))
+    with emptied(SCRATCH, 0o711) as scratch, recovery.recovered(repository, base, scratch) as server:
+        return {"wal_rows": sum(postgresql.rows(server.database).values()), "wal_until": server.last}
 
 
 def run() -> None:
@@ -53,6 +67,8 @@ def run() -> None:
         with report.recorded(report.TEST) as found:
             settings = Settings.load()
             found |= verify(settings, Repository(settings, patient=True))
+            if report.TEST in settings.schedules:
+                found["due"] = schedule.due(settings.schedules[report.TEST])
         if found["state"] == "empty":
             print("nothing to restore yet: the app has no data")
             return

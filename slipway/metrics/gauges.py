@@ -107,12 +107,12 @@ def _backups(values: dict[str, Any] | None) -> list[Gauge]:
     return [
         Gauge(
             "slipway_backup_problem",
-            "Whether the last backup or restore test failed, was interrupted or is too old.",
+            "Whether the last backup, restore test or copy of WAL failed, was interrupted or is too old.",
             [Sample(int(what in bad), {"what": what}) for what in values],
         ),
         Gauge(
             "slipway_backup_last_success_timestamp_seconds",
-            "When the last backup and the last restore test ended well.",
+            "When the last backup, restore test and copy of WAL ended well.",
             [Sample(_epoch(at), {"what": what}) for what, at in last.items()],
         ),
     ]

@@ -9,7 +9,7 @@ from slipway.engine import audit
 from slipway.engine.host import Host
 from slipway.model import owner
 from slipway.model.period import Period
-from slipway.report import activations, machine
+from slipway.report import activations, machine, usage
 from slipway.report.log import Log
 from slipway.report.samples import Bin, Samples
 from slipway.report.traffic import Traffic
@@ -33,6 +33,7 @@ def report(host: Host, period: Period) -> dict[str, Any]:
     samples = Samples(begin, period.bin_seconds, [Bin() for _ in range(period.seconds // period.bin_seconds)])
     traffic = Traffic(samples, activations.changes(done, live or activations.UNKNOWN))
     traffic.read(log.lines(begin))
+    memory = machine.memory(machine.MEMORY.read_text())
     return {
         "version": __version__,
         "host": host.name,
@@ -43,7 +44,8 @@ def report(host: Host, period: Period) -> dict[str, Any]:
         "unread_files": log.unread,
         "activations": [each.to_json() for each in done if each.ended_at >= begin],
         "restarts": machine.restarts(host, begin),
-        "memory": machine.memory(machine.MEMORY.read_text()),
+        "memory": memory,
+        "usage": usage.read(samples, memory["total"]),
         "units": machine.units(host),
         "disks": machine.disks(host),
     }

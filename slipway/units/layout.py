@@ -26,6 +26,7 @@ FIXED = (
     "journal-sync@.service",
 )
 BACKUP = ("backup@.service", "restore-test.service", "backup.timer", "restore-test.timer")
+BACKUP_WAL = ("backup-wal.path", "backup-wal.timer")
 SLICES = ("point-live", "point-canary")
 # What the user `sealer` does for `deploy`.
 SEALERS = ("seal", "remove", "command", *SLICES)
@@ -61,7 +62,7 @@ class Units:
     enabled: dict[str, bool]
     """Units that systemd starts at boot, or must not: each with whether it does."""
     timers: dict[str, bool]
-    """Timers of jobs and backups: each with whether it runs on this host."""
+    """What starts jobs and backups: each with whether it runs on this host."""
     message_pattern: str
     """Matches a line of systemd-analyze that names one of these units."""
 
@@ -92,7 +93,7 @@ def render(site: Site, systemd: Mapping[str, str]) -> Units:
         for name, source in DATA_PROXIES.items():
             sources |= {f"{name}@.{kind}": f"{source}@.{kind}" for kind in ("socket", "service")}
     sources |= {f"{unit}@.service": "point@.service" for unit in SLICES}
-    sources |= {name: name for name in BACKUP if site.backup}
+    sources |= {name: name for name in _backup(site)}
     timers = {f"{job.unit}.timer": drop_ins.timer(job) for job in site.jobs}
     names = [*sources, *timers]
 
@@ -151,8 +152,12 @@ def render(site: Site, systemd: Mapping[str, str]) -> Units:
 
 
 def _timers(site: Site) -> list[str]:
-    """The timers of backups: unlike those of jobs they run on each host."""
-    return [name for name in BACKUP if site.backup and name.endswith(".timer")]
+    """What starts backups: unlike the timers of jobs they run on each host."""
+    return [name for name in _backup(site) if name.endswith((".timer", ".path"))]
+
+
+def _backup(site: Site) -> tuple[str, ...]:
+    return (*(BACKUP if site.backup else ()), *(BACKUP_WAL if site.backup and site.backup_wal else ()))
 
 
 def _services(site: Site) -> dict[str, _Service]:

@@ -172,6 +172,8 @@ class Site:
     """The host's systemd has PrivatePIDs= (257): for what runs to an end."""
     backup: bool = False
     """The host has backups: nightly, before migrations, and tried out every week."""
+    backup_wal: bool = False
+    """Its PostgreSQL archives the WAL."""
     runs_singletons: bool = True
     """This host runs the jobs and the single processes (app_single_host)."""
 

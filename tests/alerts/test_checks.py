@@ -86,7 +86,8 @@ def test_what_the_system_says(facts: Facts, expected: list[str]) -> None:
     assert keys(facts=facts) == expected
 
 
-GOOD = {"state": "ok", "at": "now", "kind": "nightly", "snapshot": "1a", "tables": 1, "rows": 1, "snapshot_at": "now"}
+GOOD: dict[str, Any] = {"state": "ok", "at": "now", "kind": "nightly", "snapshot": "1a", "tables": 1, "rows": 1}
+GOOD |= {"snapshot_at": "now", "base": "1a"}
 
 
 @pytest.mark.parametrize(
@@ -100,7 +101,7 @@ GOOD = {"state": "ok", "at": "now", "kind": "nightly", "snapshot": "1a", "tables
         ({"state": "failed", "at": "now", "cause": "the disk is full", "last": None}, "the backup failed"),
         ({"state": "interrupted", "at": "now", "last": None}, "the backup was interrupted"),
         (GOOD | {"state": "old", "last": GOOD}, "the backup is too old"),
-        (GOOD | {"warning": "locked", "last": GOOD}, "the backup removed no old snapshots"),
+        (GOOD | {"warning": "locked", "last": GOOD}, "the backup did not end well"),
     ],
 )
 def test_backups_are_told_by_their_record(backup: dict[str, Any], title: str) -> None:
@@ -110,6 +111,8 @@ def test_backups_are_told_by_their_record(backup: dict[str, Any], title: str) ->
     alerts = found(WELL | {"backup": {"backup": test, "restore_test": backup}}, Facts())
     assert [each.title for each in alerts] == [title.replace("backup", "restore test", 1)] * bool(title)
     assert all(each.next.endswith("/backup verify") for each in alerts)
+    alerts = found(WELL | {"backup": {"backup": test, "restore_test": test, "wal": backup}}, Facts())
+    assert [each.title for each in alerts] == [title.replace("backup", "archiving of WAL", 1)] * bool(title)
 
 
 def test_each_says_what_to_type() -> None:

@@ -75,6 +75,19 @@ def test_site_names_a_size_of_swap_that_is_none(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("values", "expected"),
     [
+        ({"backup_wal_seconds": 5}, "backup_wal_seconds is 5, and must be from 10 to 3600, or 0 for no WAL archiving"),
+        ({"backup_wal_seconds": 60}, "backup_wal_seconds is 60, and needs backup_repository and a host in the group"),
+    ],
+)
+def test_site_names_what_wal_archiving_lacks(tmp_path: Path, values: dict[str, Any], expected: str) -> None:
+    status, output = play(tmp_path, "site.yml", {"app1": {"ansible_host": NOBODY}}, values)
+    assert status
+    assert expected in output
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
         ({"nginx_server_names": []}, "nginx_server_names is empty: nginx would refuse every request"),
         ({"nginx_server_names": ["_"]}, "nginx_server_names has `_`, which is a pattern"),
         (

@@ -186,6 +186,12 @@ def of_host(shop: Project, values: dict[str, Any], told: dict[str, Any], status:
         ({}, {}, {"backup": None}, {}),
         ({}, {}, {"backup": backed_up("ok", "never")}, {}),
         ({}, {}, {"backup": backed_up("failed", "ok")}, {"backup": "/usr/local/lib/slipway/backup create"}),
+        (
+            {},
+            {},
+            {"backup": backed_up("ok", "ok") | {"wal": {"state": "failed", "at": "now", "cause": "x", "last": None}}},
+            {"wal": "/usr/local/lib/slipway/backup wal"},
+        ),
         ({}, {}, {"backup": backed_up("ok", "old")}, {"restore test": "/usr/local/lib/slipway/backup verify"}),
         ({}, {}, {"certificates": [certificate("valid"), certificate("none")]}, {}),
         ({}, {}, {"certificates": [certificate("none", 2)]}, {"certificate": "systemctl start nginx-acme@now"}),

@@ -39,3 +39,8 @@ def test_the_newest_snapshot_comes_back_and_one_app_host_migrates(commands: list
 def test_before_a_rollback_nothing_migrates(commands: list[str]) -> None:
     hosts.restore("production", snapshot="1a2b3c4d", replace=True, migrate=False, host="www1")
     assert shlex.split(commands[0])[2:] == ["restore", "--snapshot=1a2b3c4d", "--replace"]
+
+
+def test_a_moment_is_for_all_hosts(commands: list[str]) -> None:
+    hosts.restore("production", at="2026-11-29T14:05:30", migrate=False)
+    assert [shlex.split(each)[-1] for each in commands] == ["--at=2026-11-29T14:05:30"] * 2

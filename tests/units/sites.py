@@ -43,6 +43,7 @@ SITES: dict[str, dict[str, Any]] = {
     },
     "data-local-tcp": {
         "backup": True,
+        "backup_wal": True,
         "processes": [{"name": "worker"}],
         "data": {
             **{"local": True, "broker": True, "connections": 45, "process_connections": 4, "tcp": True},

@@ -45,7 +45,7 @@ def test_every_file_of_systemd_has_a_site_that_uses_it_or_another_role() -> None
     used = {text for site in SITES.values() for text in render(Site.parse(site), SYSTEMD).files.values()}
     others = {"drift.service", "drift.timer", "nginx.service.d.conf", "tmpfiles.conf"}
     others |= {"alerts.service", "alerts.timer", "alerts-failure.conf", "alerts-no-failure.conf"}
-    others |= {"exporter.conf", "metrics.service", "metrics.timer"}
+    others |= {"backup-wal.conf", "sysstat-collect.conf", "exporter.conf", "metrics.service", "metrics.timer"}
     others |= {"nginx-logs.service", "nginx-logs.timer", "firewall.service"}
     others |= {"nginx-acme@.service", "nginx-acme.timer", "nginx-acme-install.service"}
     others |= {f"{firewall}.service.d.conf" for firewall in ("nftables", "netfilter-persistent")}
@@ -85,7 +85,10 @@ def test_deploy_may_start_a_backup_only_where_its_unit_is() -> None:
 
 def test_backups_run_on_each_host() -> None:
     site = SITES["data-local-tcp"] | {"runs_singletons": False}
-    assert render(Site.parse(site), SYSTEMD).timers == {"backup.timer": True, "restore-test.timer": True}
+    timers = {"backup.timer": True, "restore-test.timer": True}
+    assert render(Site.parse(site | {"backup_wal": False}), SYSTEMD).timers == timers
+    wal = {"backup-wal.path": True, "backup-wal.timer": True}
+    assert render(Site.parse(site), SYSTEMD).timers == timers | wal
 
 
 @pytest.mark.parametrize(

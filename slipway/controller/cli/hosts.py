@@ -244,6 +244,9 @@ def shell(environment: Environment = LOCAL, host: OneHost = "", verbose: Verbose
 def restore(
     environment: Environment,
     snapshot: Annotated[str, typer.Option("--snapshot", metavar="ID", help="This snapshot, not the newest.")] = "",
+    at: Annotated[
+        str, typer.Option("--at", metavar="TIME", help="PostgreSQL as it was then: 2026-11-29T14:05:30, in UTC.")
+    ] = "",
     replace: Annotated[
         bool, typer.Option("--replace", help="Also where a host has data. They are kept aside on the host.")
     ] = False,
@@ -256,7 +259,8 @@ def restore(
 ) -> None:
     """Bring the data of a backup back, on the host that they are of or on a new machine after `slipway provision`.
 
-    It needs the login that provisions the hosts. What was written after the backup is lost.
+    It needs the login that provisions the hosts. What was written after the backup is lost,
+    unless PostgreSQL's WAL is archived (backup_wal_seconds).
     """
     project = Project.find(Path.cwd())
     refuse(project, environment, "restore")
@@ -266,7 +270,7 @@ def restore(
     for name, values in hosts.items():
         user = inventory.admin(values)
         command = [*(["sudo"] if user != "root" else []), PROGRAM, "restore"]
-        command += [f"--snapshot={snapshot}"] * bool(snapshot) + ["--replace"] * replace
+        command += [f"--snapshot={snapshot}"] * bool(snapshot) + [f"--at={at}"] * bool(at) + ["--replace"] * replace
         command += ["--migrate"] * (migrate and name == migrates)
         script = f"[ -x {PROGRAM} ] || {{ echo 'error: {NO_BACKUPS}' >&2; exit 1; }}; exec {shlex.join(command)}"
         print(f"== {name}", flush=True)

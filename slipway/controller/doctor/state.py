@@ -8,7 +8,7 @@ from slipway.controller.doctor.finding import Finding
 from slipway.controller.doctor.way import Way
 from slipway.engine import drift
 
-BACKUP_COMMANDS = {"backup": "create", "restore_test": "verify"}
+BACKUP_COMMANDS = {"backup": "create", "restore_test": "verify", "wal": "wal"}
 
 
 def checks(way: Way, environment: str) -> Iterator[Finding]:
@@ -44,5 +44,5 @@ def _backups(way: Way, environment: str) -> Iterator[Finding]:
     bad = backups.problems(values)
     for name, words in zip(values, backups.words(values), strict=True):
         command = f"sudo /usr/local/lib/slipway/backup {BACKUP_COMMANDS[name]}, on the host"
-        found = words.removeprefix("restore test: ")
+        found = words.removeprefix("restore test: ").removeprefix("WAL: ")
         yield way.place.verdict(name.replace("_", " "), found, command if name in bad else "")

@@ -22,6 +22,7 @@ from slipway.report.samples import Bin, Samples
 TEMPLATE = Path(__file__).with_name("report.html.j2")
 MARKED = 40
 """Activations that are marked above the charts, the latest ones: their labels need room."""
+MOST_DISKS = 3
 KINDS = {"prepare": "prepare", "trial": "canary", "cutover": "cutover and watch", "tidy": "retire"}
 """The colours of phases, in words."""
 PERIODS = {Period.DAY: "The last day", Period.WEEK: "The last week"}
@@ -110,13 +111,28 @@ def _panels(samples: Samples, report: Mapping[str, Any]) -> list[Panel]:
     key = Key("c-failed" if total else "c-fine", f"{total} restarts" if total else "none")
     releases = dict.fromkeys(release for each in samples.bins for release in each.shares)
     shares = chart.shares(samples, {release: release for release in releases})
+    used = _usage(report.get("usage"))
     return [
         chart.rate(samples),
         chart.failures(samples),
         chart.latency(samples, "response time, until the response begins"),
         *([shares] if shares else []),
         chart.events("restarts", "restarts", counts, key),
+        *([used] if used else []),
     ]
+
+
+def _usage(usage: Mapping[str, Any] | None) -> Panel | None:
+    """Draw memory, swap and the fullest disks; None: there are no samples, or the engine takes none yet."""
+    if not usage:
+        return None
+    disks = sorted(usage["disks"].items(), key=lambda disk: -max(filter(None, disk[1]), default=0))
+    series = {Key("c-p50", "memory"): usage["memory"], Key("c-p99", "swap"): usage["swap"]}
+    series |= {
+        Key(f"c-release-{number}", f"disk {path}"): values for number, (path, values) in enumerate(disks[:MOST_DISKS])
+    }
+    known = {key: values for key, values in series.items() if any(value is not None for value in values)}
+    return chart.linear("usage", "memory and disks in use, %", known, 100) if known else None
 
 
 def _charts(report: Mapping[str, Any]) -> list[Bars]:

@@ -12,12 +12,13 @@ from typing import Any
 import pytest
 import testinfra
 from deploys import HOSTS, NAME, ROOT, run_playbook
+from wal_archive import archived, order, shell
 
 from tools.checkout import CHECKOUT
 
 BACKUP = "/usr/local/lib/slipway/backup"
 REPOSITORY = "/srv/backup"
-VARIABLES = {"backup_repository": REPOSITORY, "backup_password": "tests-only-" + 20 * "x"}
+VARIABLES = {"backup_repository": REPOSITORY, "backup_password": "tests-only-" + 20 * "x", "backup_wal_seconds": 10}
 """Those of steps/drivers.yml."""
 FILL = """
 runuser -u app_migrate -- psql -qd app -c "
@@ -54,13 +55,6 @@ print(*sqlite3.connect('/var/lib/app/uploads/x.db').execute('SELECT count(*) FRO
 CAME_BACK = ["1000|of the shop|app_migrate|t", "kept", "-rw-r----- app app", "/etc/shadow", "50"]
 
 
-def shell(host: Any, script: str) -> str:
-    """Run a script as root."""
-    done = host.run(f"cd / && set -e\n{script}")
-    assert done.rc == 0, done.stdout + done.stderr
-    return str(done.stdout).strip()
-
-
 @pytest.fixture
 def state(deployer: Any) -> Callable[[], Any]:
     """What the status says of backups, to the user `deploy`."""
@@ -89,10 +83,16 @@ def repository(host: Any) -> Iterator[None]:
     shell(host, "systemctl start backup@nightly")
 
 
-def test_a_deploy_made_a_backup_before_its_migrations(status: Any) -> None:
-    found = status["backup"]["backup"]
-    assert found["state"] in {"ok", "empty"}
-    assert found["kind"] == status["live"]
+def test_a_deploy_made_a_backup_before_its_migrations(host: Any, status: Any) -> None:
+    assert status["backup"]["backup"]["state"] in {"ok", "empty"}
+    lines = host.check_output(f"journalctl --output=cat --unit=backup@{status['live']}")
+    assert "snapshot " in lines or "nothing to back up yet" in lines
+
+
+def test_backups_are_made_when_the_variable_says(host: Any) -> None:
+    found = host.check_output("systemctl show backup.timer --property=TimersCalendar")
+    assert "OnCalendar=*-*-* 02:30:00 Europe/Berlin" in found
+    assert "01:00:00" not in found
 
 
 def test_what_is_lost_comes_back(host: Any, state: Callable[[], Any], ask: Any) -> None:
@@ -100,6 +100,7 @@ def test_what_is_lost_comes_back(host: Any, state: Callable[[], Any], ask: Any) 
     shell(host, f"{FILL} systemctl start backup@nightly; systemctl start restore-test")
     found = state()
     assert {each["state"] for each in found.values()} == {"ok"}
+    assert found["restore_test"]["wal_rows"] > 1000
     assert found["restore_test"]["snapshot"] == found["backup"]["snapshot"]
     assert found["restore_test"]["rows"] == found["backup"]["rows"] > 1050
     refused = host.run(f"{BACKUP} restore")
@@ -108,12 +109,15 @@ def test_what_is_lost_comes_back(host: Any, state: Callable[[], Any], ask: Any) 
     assert "--replace" in refused.stderr
 
     shell(host, DESTROY)
-    told = shell(host, f"{BACKUP} restore --replace --migrate")
+    # Without the snapshot's name the WAL would bring back what it has of DESTROY, too.
+    told = shell(host, f"{BACKUP} restore --snapshot {found['backup']['snapshot']} --replace --migrate")
     assert shell(host, FOUND).splitlines() == CAME_BACK
     assert "lost: what was written since then (0 h" in told
     kept = next(line for line in told.splitlines() if "kept aside: database" in line).split()[-1]
     assert shell(host, f"runuser -u postgres -- psql -Atd {kept} -c \"SELECT to_regclass('orders') IS NULL\"") == "t"
     assert ask("/readyz").status == 200
+    # With WAL a restore starts a backup of what came back.
+    shell(host, "systemctl start backup@nightly")
     assert shell(host, "ls /var/lib/slipway-backup | grep -v -e before- -e json -e lock || true") == "", "no copy stays"
 
 
@@ -251,7 +255,7 @@ def test_an_sftp_server(host: Any, state: Callable[[], Any], fails: Callable[...
 @pytest.mark.catalogue
 def test_a_host_that_is_destroyed_comes_back_on_a_new_machine(host: Any, docker: str, tmp_path: Path) -> None:
     shell(host, f"{FILL} systemctl start backup@nightly")
-    shell(host, "runuser -u app_migrate -- psql -qd app -c \"INSERT INTO orders (what) VALUES ('after the backup')\"")
+    archived(host, order(host, "after the backup"))
     container = f"slipway-host-{CHECKOUT}-{NAME}"
     tool = [sys.executable, str(ROOT / "tools/host")]
     # The disk with the repository is all that is left.
@@ -268,7 +272,7 @@ def test_a_host_that_is_destroyed_comes_back_on_a_new_machine(host: Any, docker:
     done = run_playbook("site.yml", f"--extra-vars={json.dumps(VARIABLES)}")
     assert done.returncode == 0, done.stdout + done.stderr
     told = shell(new, f"{BACKUP} restore --replace --migrate")
-    assert "restored" in told
-    # What the docs say is lost: the row that was written after the backup.
-    assert shell(new, FOUND).splitlines() == CAME_BACK
+    assert "PostgreSQL is as after its last archived transaction" in told
+    # All of PostgreSQL, with the row that was written after the backup.
+    assert shell(new, FOUND).splitlines() == ["1001" + CAME_BACK[0].removeprefix("1000"), *CAME_BACK[1:]]
     assert json.loads(new.check_output("slipway status --json"))["state"] == "healthy"

@@ -38,3 +38,11 @@ def test_requests_are_counted_by_route(report: Any, host: Any) -> None:
 def test_the_machine_is_told(report: Any) -> None:
     assert report["memory"]["total"] > report["memory"]["available"] > 0
     assert all(disk["total"] > disk["free"] for disk in report["disks"])
+
+
+def test_memory_over_the_day_is_told(host: Any, deployer: Any) -> None:
+    # A sample is what was since the one before.
+    host.check_output("systemctl start sysstat-collect.service; sleep 1; systemctl start sysstat-collect.service")
+    assert host.check_output("systemctl is-enabled sysstat-collect.timer") == "enabled"
+    memory = json.loads(deployer.check_output("slipway report --since 1d"))["usage"]["memory"]
+    assert 0 < memory[-1] < 100
