@@ -1,6 +1,6 @@
 """Moves the rows of the embedded database to Postgres: `python -m app.import_sqlite` (docs/how-to/move.md).
 
-The schema is the one that the migrations made there. All rows arrive or none, compared by their contents. From then on
+The migrations have made the schema there. All rows arrive or none, compared by their contents. From then on
 `app.db` refuses writes: a process that still uses it gets an error instead of losing what it was told.
 `--undo` takes that back, as long as nobody has written to Postgres.
 """

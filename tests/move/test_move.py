@@ -112,6 +112,6 @@ def test_from_a_vm_to_a_swarm(vm: Vm, swarm: Swarm) -> None:
     assert (writer.acknowledged | inside) - pairs(query(LINKS)) == set()
     assert len(inside) > 100
     # Maintenance let these through, and PostgreSQL refused them.
-    assert "500" in vm.host.shell("journalctl --unit=insider --output=cat | tail -n 1")
-    assert query(f"SELECT clicks FROM links WHERE slug = '{writer.first}'") == str(writer.followed)
+    assert vm.host.shell("journalctl --unit=insider --output=cat | tail -n 1").startswith("HTTP Error 50")
+    assert int(query(f"SELECT clicks FROM links WHERE slug = '{writer.first}'")) >= writer.followed
     progress("move", f"{len(writer.acknowledged | inside)} links and {writer.followed} visits acknowledged, none lost")
