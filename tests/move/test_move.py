@@ -75,6 +75,7 @@ def swarm(vm: Vm, tmp_path: Path) -> Iterator[Swarm]:
         yield swarm
     finally:
         engine.remove()
+    assert not engine.remains(), engine.remains()
 
 
 def test_from_a_vm_to_a_swarm(vm: Vm, swarm: Swarm) -> None:
@@ -84,7 +85,7 @@ def test_from_a_vm_to_a_swarm(vm: Vm, swarm: Swarm) -> None:
 
     vm.host.copy(Path(__file__).with_name("insider.py"), "/root/insider.py")
     vm.host.shell(
-        "systemd-run --unit=insider --property=StandardOutput=file:/root/acknowledged "
+        "systemd-run --unit=insider --property=StandardOutput=file:/root/acknowledged --property=StandardError=journal "
         f"python3 /root/insider.py {INSIDER_SECONDS}"
     )
     with Writer(vm.url) as writer:
