@@ -13,8 +13,8 @@ from slipway.engine.deploy import TIDYING, UNDOABLE
 from tests.docs.conftest import PAGES, ROOT, TRACKED, code, label, scenario, spans
 
 ROLES = ("app", "data", "host", "nginx", "release")
-NO_VARIABLES = {"app_migrate", "app_once"}
-"""Names that look like a variable of a role and are a database user and an upstream of nginx."""
+NO_VARIABLES = {"app_migrate", "app_once", "data_postgres"}
+"""Names that look like a variable of a role and are a database user, an upstream of nginx and a service of Swarm."""
 
 SUFFIXES = ("py", "yml", "yaml", "md", "toml", "lock", "conf", "env", "service", "socket", "timer", "png")
 FOLDERS = ("", "ansible", "ansible/roles/app", "ansible/molecule/shared/verify", ".github/workflows", "systemd")
