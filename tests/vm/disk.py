@@ -10,7 +10,8 @@ from slipway.controller.local.files import files_for, make_keys
 from slipway.controller.program import as_root, logged
 
 SUITE = "trixie"
-SIZE = "8G"
+SIZE = "4G"
+"""As small as what providers offer."""
 PROGRAMS = {"qemu-system-x86_64": "qemu-system-x86", "qemu-img": "qemu-utils", "mmdebstrap": "mmdebstrap"}
 """What is needed, and the package that has it."""
 PACKAGES = (

@@ -114,16 +114,18 @@ class Machine:
 
     def attempt(self, command: str, *, user: str) -> subprocess.CompletedProcess[str]:
         """Run a command there as a user."""
-        config = (
-            "-F",
-            str(self.folder / "ssh_config"),
-            "-o",
-            f"ConnectTimeout={CONNECT_SECONDS}",
-            "-o",
-            "BatchMode=yes",
-        )
-        words = ["ssh", *config, f"{user}@{self.folder.name}", command]
+        words = self._ssh(command, user)
         return subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+
+    def begin(self, command: str, *, user: str) -> subprocess.Popen[str]:
+        """Start a command there as a user. Its output is a pipe, and ends with the VM."""
+        words = self._ssh(command, user)
+        return subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+
+    def _ssh(self, command: str, user: str) -> list[str]:
+        options = {"ConnectTimeout": CONNECT_SECONDS, "BatchMode": "yes"}
+        words = ["ssh", "-F", str(self.folder / "ssh_config"), *(f"-o{key}={value}" for key, value in options.items())]
+        return [*words, f"{user}@{self.folder.name}", command]
 
     def shell(self, script: str) -> str:
         """Run a script there as root. Returns what it prints.

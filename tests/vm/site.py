@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,9 @@ kept = []
 
 
 @app.get("/")
-def read_root() -> dict[str, str | int]:
+def read_root() -> dict[str, str]:
+    if os.environ.get("LEAKS") and not kept:
+        leak()
     return {"greeting": "hello", "release": os.environ["SLIPWAY_RELEASE"]}
 
 
@@ -99,6 +102,11 @@ class Site:
         return site
 
     @property
+    def url(self) -> str:
+        """Where clients outside reach it."""
+        return f"http://127.0.0.1:{self.machine.ports[80]}"
+
+    @property
     def folder(self) -> Path:
         """The folder of its environment."""
         return self.repository / "deploy/production"
@@ -118,6 +126,11 @@ class Site:
         printed, _ = done.communicate()
         assert done.returncode == 0, f"slipway {' '.join(arguments)}\n{printed[-6000:]}"
         return printed
+
+    def deploy(self, **settings: str) -> None:
+        """Deploy a new release: one with these settings, and another one each time."""
+        self.setting(SERIAL=str(time.time_ns()), **settings)
+        self.slipway("deploy", "production")
 
     def begin_slipway(self, *arguments: str) -> subprocess.Popen[str]:
         """Start a command of the tool in the repository."""
