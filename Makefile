@@ -96,10 +96,6 @@ image: bootstrap ## Build the app's image
 bench: bootstrap ## Measure requests, latency, memory, deploys; print a table and draw it (ARGS=--smoke: two minutes)
 	@tools/run python -m labs.bench $(ARGS)
 
-.PHONY: bench-platforms
-bench-platforms: bootstrap ## A deploy on one VM, several VMs, Swarm and Kubernetes under the same load, as a table
-	@tools/run python -m tests.platforms $(ARGS)
-
 .PHONY: demo
 demo: bootstrap ## A good deploy, a bad one and a rollback under load, drawn as a page
 	@tools/run python -m labs.demo --ready || $(MAKE) up ARGS=

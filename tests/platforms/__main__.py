@@ -1,9 +1,9 @@
-"""`python -m tests.platforms` (make bench-platforms): what a deploy costs on one VM, on several, on Swarm, on Kubernetes.
+"""`tools/run python -m tests.platforms`: what a deploy costs on one VM, on several, on Swarm, on Kubernetes.
 
 The same images, load and machine, one platform after another; each with PostgreSQL and a broker. Prints a table and saves
 the figures in .cache/platforms.
 
-    make bench-platforms ARGS='--only vm --only swarm'
+    tools/run python -m tests.platforms --only vm --only swarm
 """
 
 import argparse
@@ -130,7 +130,7 @@ def table(figures: dict[str, Figures]) -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure the platforms, one after another. Returns 0."""
     parser = argparse.ArgumentParser(
-        prog="make bench-platforms", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="python -m tests.platforms", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--only", action="append", choices=PLATFORMS, help="one of them; by default all")
     options = parser.parse_args(arguments)
