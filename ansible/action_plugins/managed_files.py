@@ -39,9 +39,9 @@ class Paths:
         there = files + [entry["path"] for entry in self.directories]
         commands = [["stat", "--format=%F|%U|%G|%a|%n", "--", *there]] if there else []
         commands += [["sha256sum", "--", *files]] if files else []
-        commands += [["find", *self.absent, "-maxdepth", "0", "-printf", "found|%p\\n"]] if self.absent else []
+        commands += [["find", *self.absent, "-maxdepth", "0", "-printf", "found|%y|%p\\n"]] if self.absent else []
         kept = [word for name in self.keep for word in ("-name", name, "-prune", "-o")]
-        commands += [["find", top, "-mindepth", "1", *kept, "-printf", "found|%p\\n"] for top in self.purge]
+        commands += [["find", top, "-mindepth", "1", *kept, "-printf", "found|%y|%p\\n"] for top in self.purge]
         # Of a path that is not there, the line is missing.
         return "; ".join(f"{shlex.join(command)} 2>/dev/null" for command in commands)
 
@@ -59,11 +59,12 @@ class Paths:
     def is_met(self, output: str) -> bool:
         """Tell whether the script's output has each expected line, and no path that is to be absent."""
         wanted = {PurePosixPath(entry["path"]) for entry in self.files + self.directories}
-        known = wanted | {parent for path in wanted for parent in path.parents}
+        parents = {parent for path in wanted for parent in path.parents}
         lines = set()
         for line in output.splitlines():
             kind, bar, rest = line.partition("|")
-            if kind != "found" or PurePosixPath(rest) not in known:
+            is_folder, path = rest.startswith("d|"), PurePosixPath(rest[2:])
+            if kind != "found" or not (path in wanted or (is_folder and path in parents)):
                 lines.add(f"{_KINDS.get(kind, kind)}{bar}{rest}")
         return lines == self.expected()
 

@@ -77,6 +77,11 @@ def _replace_by_link(tree: Path) -> None:
     (tree / "file").symlink_to(tree.parent / "elsewhere")
 
 
+def _replace_folder_by_link(tree: Path) -> None:
+    (tree / "below").rename(tree.parent / "elsewhere")
+    (tree / "below").symlink_to(tree.parent / "elsewhere")
+
+
 CHANGES: dict[str, Callable[[Path], object]] = {
     "content": lambda tree: (tree / "file").write_text("test\n"),
     "the end of a line": lambda tree: (tree / "file").write_bytes("tést\r\n".encode()),
@@ -85,6 +90,7 @@ CHANGES: dict[str, Callable[[Path], object]] = {
     "mode of a folder": lambda tree: (tree / "below").chmod(0o700),
     "file is missing": lambda tree: (tree / "empty").unlink(),
     "a link": _replace_by_link,
+    "a link to a folder": _replace_folder_by_link,
     "a path that should be absent": lambda tree: (tree / "gone").touch(),
     "a dead link that should be absent": lambda tree: (tree / "gone").symlink_to("nowhere"),
     "a foreign file": lambda tree: (tree / "below/foreign").touch(),
@@ -98,6 +104,13 @@ def test_what_differs_is_the_modules(managed: Callable[..., dict[str, Any]], tre
     arguments = wanted(tree)
     assert not managed(**arguments)["changed"]
     CHANGES[change](tree)
+    assert managed(**arguments).items() >= RAN.items()
+
+
+def test_a_link_in_place_of_a_parent_is_the_modules(managed: Callable[..., dict[str, Any]], tree: Path) -> None:
+    arguments = wanted(tree) | {"directories": []}
+    assert not managed(**arguments)["changed"]
+    _replace_folder_by_link(tree)
     assert managed(**arguments).items() >= RAN.items()
 
 
