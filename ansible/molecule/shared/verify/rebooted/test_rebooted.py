@@ -23,3 +23,24 @@ def test_the_host_restarts(deployer: Any, docker: str, name: str, phase: str, as
     assert status["live"] in ({new, old} if phase in {"watch", "retire"} else {old})
     assert ask("/version").json["release"] == status["live"]
     site.heals()
+
+
+FAILS_ONCE = """
+mkdir -p /run/systemd/system/recover.service.d
+printf '[Service]\\nExecStartPre=+/bin/sh -c "! rm /run/fails-once"\\n' >/run/systemd/system/recover.service.d/90-test.conf
+touch /run/fails-once
+systemctl daemon-reload
+"""
+
+
+def test_a_recovery_that_fails_at_boot_is_tried_again(deployer: Any, host: Any) -> None:
+    """As where a boot is so slow that systemd ends it."""
+    site = Site(deployer)
+    live = site.status()["live"]
+    host.check_output(FAILS_ONCE)
+    try:
+        host.check_output(f"systemctl stop app@{live}.socket app@{live}.service")
+        assert host.run("systemctl start recover.service").rc != 0
+        site.until(lambda status: status["state"] == "healthy" and status["live"] == live)
+    finally:
+        host.check_output("rm /run/systemd/system/recover.service.d/90-test.conf && systemctl daemon-reload")
