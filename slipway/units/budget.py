@@ -9,8 +9,8 @@ SLOTS_PER_HOST = 2
 
 
 KIBIBYTES = {"K": 1, "M": 1 << 10, "G": 1 << 20, "T": 1 << 30}
-HIGH, SWAP = 0.9, 0.5
-"""Of what a unit may have: from where on the kernel slows it down, and how much of it may be in the swap."""
+SWAP = 0.5
+"""Of what a unit may have, as much again may be in the swap."""
 
 
 def kibibytes(size: str) -> int | None:
@@ -20,21 +20,12 @@ def kibibytes(size: str) -> int | None:
     return int(size[:-1]) * KIBIBYTES[size[-1]] if size[-1:] in KIBIBYTES else int(size) >> 10
 
 
-def high(memory_max: str) -> str:
-    """MemoryHigh= of a unit: near its limit it is slowed down, so that others get their memory meanwhile."""
-    return _share(memory_max, HIGH)
-
-
 def swap(memory_max: str) -> str:
     """MemorySwapMax= of a unit: idle pages may go there, and a leak does not fill it."""
-    return _share(memory_max, SWAP)
-
-
-def _share(memory_max: str, share: float) -> str:
     size = kibibytes(memory_max)
     if size is None:
         return "infinity"
-    part = int(size * share)
+    part = int(size * SWAP)
     return f"{part >> 10}M" if part >= 64 << 10 else f"{part}K"
 
 

@@ -152,8 +152,9 @@ class Site:
     """0: computed on the host."""
     memory_max: str = "512M"
     memory_high: str = ""
-    """Empty: derived from memory_max, as is the one below."""
+    """Empty: none."""
     swap_max: str = ""
+    """Empty: derived from memory_max."""
     preload: bool = True
     allow_jit: bool = False
     writable: tuple[str, ...] = ()

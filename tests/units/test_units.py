@@ -154,10 +154,10 @@ def test_migrations_of_another_user_see_none_of_the_apps_writable_files() -> Non
 @pytest.mark.parametrize(
     ("site", "app", "worker"),
     [
-        ({}, ("512M", "460M", "256M"), ("1G", "921M", "512M")),
-        ({"memory_high": "400M", "swap_max": 0}, ("512M", "400M", "0"), ("1G", "921M", "512M")),
-        ({"memory_max": "infinity"}, ("infinity", "infinity", "infinity"), ("1G", "921M", "512M")),
-        ({"memory_max": "1G", "memory_high": "infinity"}, ("1G", "infinity", "512M"), ("1G", "infinity", "512M")),
+        ({}, ("512M", "infinity", "256M"), ("1G", "infinity", "512M")),
+        ({"memory_high": "400M", "swap_max": 0}, ("512M", "400M", "0"), ("1G", "infinity", "512M")),
+        ({"memory_max": "infinity"}, ("infinity", "infinity", "infinity"), ("1G", "infinity", "512M")),
+        ({"memory_max": "1G", "memory_high": "900M"}, ("1G", "900M", "512M"), ("1G", "900M", "512M")),
     ],
 )
 def test_every_service_of_a_release_is_bounded_before_it_takes_the_hosts_memory_and_swap(
