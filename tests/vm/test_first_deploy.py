@@ -1,4 +1,4 @@
-"""From an empty machine to a site, by the README's own steps; then deploys, a rollback, and nothing left to provision."""
+"""From an empty machine to a site, by the README's own steps; nothing is left to provision; a deploy and a rollback."""
 
 import re
 import time
@@ -12,10 +12,17 @@ from tests.vm.machine import Machine
 from tests.vm.site import Site
 
 
-def test_an_empty_machine_serves_after_provision_and_takes_a_deploy_and_a_rollback(
-    start: Callable[..., Machine], site: Site, tmp_path: Path
-) -> None:
+def test_provision_again_changes_nothing(start: Callable[..., Machine], site: Site) -> None:
     start()
+    release = assert_all_agree(site)
+    began = time.monotonic()
+    printed = site.slipway("provision", "production", "--", "-v")
+    progress("vm", f"provision again: {time.monotonic() - began:.0f} s")
+    assert re.findall(r"^vm\s.*changed=(\d+).*failed=(\d+)", printed, re.MULTILINE) == [("0", "0")], printed[-6000:]
+    assert assert_all_agree(site) == release
+
+
+def test_it_takes_a_deploy_and_a_rollback(site: Site, tmp_path: Path) -> None:
     first = assert_all_agree(site)
     with clients(site, tmp_path / "load") as load:
         began = time.monotonic()
@@ -30,12 +37,3 @@ def test_an_empty_machine_serves_after_provision_and_takes_a_deploy_and_a_rollba
     progress("vm", f"{len(failures(load))} of {len(load.lines('requests.jsonl'))} requests failed")
     assert failures(load) == []
     assert len(answered(load)) > 100
-
-
-def test_provision_again_changes_nothing(site: Site) -> None:
-    release = assert_all_agree(site)
-    began = time.monotonic()
-    printed = site.slipway("provision", "production", "--", "-v")
-    progress("vm", f"provision again: {time.monotonic() - began:.0f} s")
-    assert re.findall(r"^vm\s.*changed=(\d+).*failed=(\d+)", printed, re.MULTILINE) == [("0", "0")], printed[-6000:]
-    assert assert_all_agree(site) == release
