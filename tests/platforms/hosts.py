@@ -15,7 +15,7 @@ from tools.checkout import CHECKOUT
 
 DATA = "platforms-data"
 VARIABLES = {
-    "nginx_server_names": ["localhost"],
+    "nginx_server_names": ["localhost", "127.0.0.1"],
     "host_admin": "admin",
     "app_processes": [{"name": "worker"}, {"name": "beat", "single": True, "connections": 0}],
     "release_settings_file": str(ROOT / "ansible/inventories/local/settings.env"),
