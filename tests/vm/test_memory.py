@@ -33,8 +33,6 @@ def test_a_machine_with_512_mb_takes_a_deploy(release: str, site: Site) -> None:
 @pytest.mark.usefixtures("release")
 def test_a_release_that_leaks_is_aborted_and_the_memory_is_named(site: Site) -> None:
     live, before = until_serving(site), site.machine.shell(BYSTANDERS)
-    # Emulated, it takes 40 s to fill its memory and its part of the swap.
-    site.set(release_watch_seconds=60)
     site.setting(LEAKS="1")
     deploy = site.begin_slipway("deploy", "production")
     printed, _ = deploy.communicate()
