@@ -120,7 +120,7 @@ def _start(folder: Path, control: list[str | Path], at: datetime | None) -> str:
     """Start the server, and return its log once the WAL is replayed."""
     log = _replay(folder, control, f"recovery_target_time = '{at.isoformat()}'\n" if at else "")
     if at and _TOO_SHORT in log:
-        # Nothing was committed later: the end is what was there at that moment.
+        # Nothing was committed after that moment, so replay all.
         log = _replay(folder, control, "")
     return log
 

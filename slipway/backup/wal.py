@@ -131,15 +131,18 @@ def clear() -> None:
 
 
 def forget(repository: Repository) -> None:
-    """Remove base backups that no moment of the last days needs, and all WAL but the last of each base backup.
+    """Remove base backups that no moment of the last two days needs, and all WAL but the last of each base backup.
+
+    A moment needs the base backup before it, so the newest that is older than that stays, too.
 
     Raises:
         BackupError: it failed, or the repository stayed locked.
     """
     bases, wal = repository.snapshots(BASE_TAG), repository.snapshots(WAL_TAG)
-    kept = {each.id: each for each in bases if each.at >= bases[-1].at - KEEP}
-    last = {each.kind: each for each in wal if each.kind in map(_follows, kept)}
-    staying = kept.keys() | {each.id for each in last.values()}
+    older = [each.id for each in bases if each.at <= bases[-1].at - KEEP]
+    kept = {each.id for each in bases}.difference(older[:-1])
+    last = {each.kind: each.id for each in wal if each.kind in map(_follows, kept)}
+    staying = kept.union(last.values())
     repository.remove([each.id for each in (*bases, *wal) if each.id not in staying])
 
 

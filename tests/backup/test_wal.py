@@ -168,18 +168,26 @@ def snapshot(number: int, hours: float, kind: str = "base", machine: str = "m") 
     return Snapshot(str(number) * 64, NOW - timedelta(hours=hours), kind, machine)
 
 
-def test_the_last_wal_of_each_base_backup_of_two_days_stays() -> None:
-    bases = [snapshot(1, 72), snapshot(2, 24), snapshot(3, 0)]
+def test_each_moment_of_two_days_keeps_the_base_backup_before_it_and_the_last_wal_of_that() -> None:
+    # Not made at the same minute of each day: a little more than two days are between the second and the last.
+    bases = [snapshot(1, 72), snapshot(2, 48.2), snapshot(3, 24.1), snapshot(9, 0)]
     segments = [
         snapshot(4, 71, "base-11111111"),
-        snapshot(5, 23, "base-22222222"),
-        snapshot(6, 22, "base-22222222"),
-        snapshot(7, 0, "base-33333333"),
+        snapshot(5, 47, "base-22222222"),
+        snapshot(6, 25, "base-22222222"),
+        snapshot(7, 0, "base-99999999"),
     ]
     repository = Recorder(bases, segments)
     wal.forget(repository)
     assert {each[0] for each in repository.removed} == {"1", "4", "5"}
+    assert recovery.choose(repository, "m", NOW - timedelta(hours=47)) == bases[1]
     assert wal.last_of(repository, bases[1]) == segments[2]
+
+
+def test_without_base_backups_there_is_nothing_to_forget() -> None:
+    repository = Recorder([], [])
+    wal.forget(repository)
+    assert repository.removed == []
 
 
 def test_the_base_backup_is_from_before_the_moment_and_of_the_same_machine() -> None:
