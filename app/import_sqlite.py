@@ -1,7 +1,7 @@
 """Moves the rows of the embedded database to Postgres: `python -m app.import_sqlite` (docs/how-to/move.md).
 
 The migrations have made the schema there. All rows arrive or none, compared by their contents. From then on
-`app.db` refuses writes: a process that still uses it gets an error instead of losing what it was told.
+`app.db` refuses writes, so that a process that still uses it fails and no write is lost.
 `--undo` takes that back, as long as nobody has written to Postgres.
 """
 
@@ -110,7 +110,7 @@ async def _both(settings: Settings, metadata: MetaData) -> AsyncIterator[tuple[A
         if known != needed:
             raise ImportRefusedError(
                 f"app.db has migration {needed}, Postgres {known}, and they must be the same: run "
-                "`python -m app.migrate` with the one that is behind"
+                "`python -m app.migrate` for the older one"
             )
         async with target.writer.begin() as new, source.writer.begin() as old:
             for table in metadata.sorted_tables:

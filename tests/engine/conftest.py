@@ -9,7 +9,7 @@ from typing import cast
 
 import pytest
 
-from slipway.engine import cli, client, oneoff, phases, room, traffic, watch, ways
+from slipway.engine import cli, client, oneoff, phases, restart, room, traffic, watch, ways
 from slipway.engine.releases import Releases
 from slipway.model.site import Site
 from tests.engine.fakes import FakeFront, FakeHost, FakeSystemd
@@ -40,6 +40,8 @@ def fast(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(oneoff, "POLL_SECONDS", 0.005)
     monkeypatch.setattr(phases, "POLL_SECONDS", 0.005)
     monkeypatch.setattr(client, "POLL_SECONDS", 0.005)
+    monkeypatch.setattr(restart, "POLL_SECONDS", 0.005)
+    monkeypatch.setattr(restart, "SETTLE_SECONDS", 0.02)
     monkeypatch.setattr(phases, "FRONT_TIMEOUT", 0.05)
     monkeypatch.setattr(room, "KEPT_BYTES", 4096)
     monkeypatch.setattr("os.fsync", lambda _file: None)
@@ -84,3 +86,11 @@ def host(folder: Path) -> Iterator[FakeHost]:
         name="test-host",
     )
     systemd.close()
+
+
+@pytest.fixture
+def command_line(host: FakeHost, monkeypatch: pytest.MonkeyPatch) -> FakeHost:
+    """Let the command `slipway` work on the fake host, which is returned."""
+    monkeypatch.setattr(Site, "load", lambda: SITE)
+    monkeypatch.setattr(cli, "Host", lambda _config: host)
+    return host

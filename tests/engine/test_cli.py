@@ -16,7 +16,7 @@ from slipway.engine.errors import PhaseError
 from slipway.engine.lock import Holder
 from slipway.model.errors import SlipwayError
 from slipway.model.site import Site
-from tests.engine.conftest import SITE, USER
+from tests.engine.conftest import USER
 from tests.engine.fakes import Behaviour, FakeHost
 from tests.engine.manifests import values
 from tests.engine.names import A, B, C
@@ -25,10 +25,9 @@ Captured = pytest.CaptureFixture[str]
 
 
 @pytest.fixture(autouse=True)
-def wired(host: FakeHost, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The command works on the fake host, and starting an engine's unit runs it."""
-    monkeypatch.setattr(Site, "load", lambda: SITE)
-    monkeypatch.setattr(cli, "Host", lambda _config: host)
+def wired(command_line: FakeHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Starting an engine's unit runs it."""
+    host = command_line
     start = host.systemd.start
 
     def start_engine(*units: str, **options: Any) -> None:

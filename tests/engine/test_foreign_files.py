@@ -9,8 +9,6 @@ import pytest
 
 from slipway.engine import audit, cli, deploy, files, oneoff
 from slipway.engine.terminal import printable
-from slipway.model.site import Site
-from tests.engine.conftest import SITE
 from tests.engine.fakes import FakeHost
 from tests.engine.names import A, B
 
@@ -40,14 +38,12 @@ def bounded() -> Iterator[None]:
 
 
 @pytest.fixture
-def live(host: FakeHost, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> FakeHost:
+def live(command_line: FakeHost, capsys: pytest.CaptureFixture[str]) -> FakeHost:
     """A is live, B was shipped."""
-    monkeypatch.setattr(Site, "load", lambda: SITE)
-    monkeypatch.setattr(cli, "Host", lambda _config: host)
-    deploy.activate(host, host.ship(A))
-    host.ship(B)
+    deploy.activate(command_line, command_line.ship(A))
+    command_line.ship(B)
     capsys.readouterr()
-    return host
+    return command_line
 
 
 @pytest.mark.parametrize("kind", REPLACE)

@@ -6,18 +6,11 @@ import pytest
 
 from slipway.engine import audit, cli, deploy, maintenance
 from slipway.engine.status import status, text
-from slipway.model.site import Site
-from tests.engine.conftest import SITE
 from tests.engine.fakes import FakeHost
 from tests.engine.names import A, B
 
 Captured = pytest.CaptureFixture[str]
-
-
-@pytest.fixture(autouse=True)
-def wired(host: FakeHost, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Site, "load", lambda: SITE)
-    monkeypatch.setattr(cli, "Host", lambda _config: host)
+pytestmark = pytest.mark.usefixtures("command_line")
 
 
 def test_status_and_the_audit_say_who_switched_it_on(host: FakeHost, capsys: Captured) -> None:

@@ -5,19 +5,16 @@ import json
 import pytest
 
 from slipway.engine import cli, deploy
-from slipway.model.site import Site
 from slipway.report import machine
-from tests.engine.conftest import SITE
 from tests.engine.fakes import FakeHost
 from tests.engine.names import A
 
 Captured = pytest.CaptureFixture[str]
+pytestmark = pytest.mark.usefixtures("command_line")
 
 
 @pytest.fixture(autouse=True)
-def wired(host: FakeHost, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Site, "load", lambda: SITE)
-    monkeypatch.setattr(cli, "Host", lambda _config: host)
+def not_nicer(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.nice", lambda _steps: 0)
 
 

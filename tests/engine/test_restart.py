@@ -2,12 +2,10 @@
 
 import pytest
 
-from slipway.engine import audit, cli, deploy, lock, restart
+from slipway.engine import audit, cli, deploy, lock
 from slipway.engine.errors import SystemdError
 from slipway.engine.lock import Holder
 from slipway.engine.status import status
-from slipway.model.site import Site
-from tests.engine.conftest import SITE
 from tests.engine.fakes import Behaviour, FakeHost
 from tests.engine.names import A, B
 
@@ -15,14 +13,10 @@ Captured = pytest.CaptureFixture[str]
 
 
 @pytest.fixture(autouse=True)
-def wired(host: FakeHost, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Site, "load", lambda: SITE)
-    monkeypatch.setattr(cli, "Host", lambda _config: host)
-    monkeypatch.setattr(restart, "POLL_SECONDS", 0.005)
-    monkeypatch.setattr(restart, "SETTLE_SECONDS", 0.02)
-    host.has_processes()
-    deploy.activate(host, host.ship(A))
-    host.systemd.calls.clear()
+def live(command_line: FakeHost) -> None:
+    command_line.has_processes()
+    deploy.activate(command_line, command_line.ship(A))
+    command_line.systemd.calls.clear()
 
 
 def _restarted(host: FakeHost) -> list[str]:

@@ -10,8 +10,6 @@ from slipway.engine.status import status, text
 from slipway.engine.systemd import UnitState
 from slipway.model.errors import UsageError
 from slipway.model.scale import workers
-from slipway.model.site import Site
-from tests.engine.conftest import SITE
 from tests.engine.fakes import FakeHost
 from tests.engine.names import A, B
 
@@ -19,12 +17,9 @@ Captured = pytest.CaptureFixture[str]
 
 
 @pytest.fixture(autouse=True)
-def wired(host: FakeHost, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Site, "load", lambda: SITE)
-    monkeypatch.setattr(cli, "Host", lambda _config: host)
-    monkeypatch.setattr(restart, "POLL_SECONDS", 0.005)
-    deploy.activate(host, host.ship(A))
-    host.systemd.calls.clear()
+def live(command_line: FakeHost) -> None:
+    deploy.activate(command_line, command_line.ship(A))
+    command_line.systemd.calls.clear()
 
 
 def test_it_restarts_the_server_with_so_many_workers_and_says_so(host: FakeHost, capsys: Captured) -> None:

@@ -11,21 +11,21 @@ HOSTS = {"www1": {"ansible_host": "192.0.2.1"}, "www2": {"ansible_host": "192.0.
 
 
 @pytest.fixture
-def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The commands for hosts, in order, with the address before each; www1 fails if the list begins with "fails"."""
     (tmp_path / "deploy/production").mkdir(parents=True)
     (tmp_path / "deploy/production/hosts.yml").write_text("app:\n  hosts:\n    www1:\n    www2:\n")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(inventory, "read", lambda _sources: HOSTS)
-    commands: list[str] = []
+    sent: list[str] = []
 
     def ssh(connection: list[str], command: list[str], *, verbose: bool) -> int:
         assert not verbose
-        commands.append(f"{connection[-1]} {' '.join(command)}")
-        return int(commands[0] == "fails")
+        sent.append(f"{connection[-1]} {' '.join(command)}")
+        return int(sent[0] == "fails")
 
     monkeypatch.setattr(hosts, "_ssh", ssh)
-    return commands
+    return sent
 
 
 def _restart(*words: str) -> int:
@@ -34,22 +34,22 @@ def _restart(*words: str) -> int:
     return int(ended.value.code or 0)
 
 
-def test_hosts_restart_one_after_another(asked: list[str]) -> None:
+def test_hosts_restart_one_after_another(commands: list[str]) -> None:
     assert _restart() == 0
-    assert asked == ["deploy@192.0.2.1 slipway restart", "deploy@192.0.2.2 slipway restart"]
+    assert commands == ["deploy@192.0.2.1 slipway restart", "deploy@192.0.2.2 slipway restart"]
 
 
-def test_a_host_by_name(asked: list[str]) -> None:
+def test_a_host_by_name(commands: list[str]) -> None:
     assert _restart("--host", "www2") == 0
-    assert asked == ["deploy@192.0.2.2 slipway restart"]
+    assert commands == ["deploy@192.0.2.2 slipway restart"]
 
 
 def test_a_host_that_fails_is_the_last(
-    asked: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    commands: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "400")
-    asked.append("fails")
+    commands.append("fails")
     assert _restart() == 1
-    assert asked[1:] == ["deploy@192.0.2.1 slipway restart"]
+    assert commands[1:] == ["deploy@192.0.2.1 slipway restart"]
     message = "www1 was not restarted; the cause is above. Not restarted: www2. Type: slipway status production"
     assert message in capsys.readouterr().err

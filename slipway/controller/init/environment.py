@@ -274,15 +274,13 @@ def _key(module: Module, node: ast.Subscript) -> str:
 
 def _may_miss(module: Module, node: ast.AST) -> str:
     """Return the name of a variable that an expression asks for or sets, and that need not be there for it."""
+    name: ast.expr | None = None
     if isinstance(node, ast.Subscript) and not isinstance(node.ctx, ast.Load):
         return _key(module, node)
-    called = isinstance(node, ast.Call) and (module.resolve(node.func) in {*GETTERS, "os.environ.setdefault"})
-    if isinstance(node, ast.Call) and called and node.args:
-        name = node.args[0]
+    if isinstance(node, ast.Call) and module.resolve(node.func) in {*GETTERS, "os.environ.setdefault"}:
+        name = next(iter(node.args), None)
     elif isinstance(node, ast.Compare) and module.resolve(node.comparators[0]) == "os.environ":
         name = node.left
-    else:
-        return ""
     return str(name.value) if isinstance(name, ast.Constant) else ""
 
 

@@ -177,7 +177,9 @@ def _indexes(pyproject: dict[str, Any], pipfile: dict[str, Any], requirements: s
     tool = pyproject.get("tool", {})
     uv, poetry, pdm = (tool.get(name, {}) for name in ("uv", "poetry", "pdm"))
     # An explicit index is for the sources that name it: without one it is only published to.
-    of_uv = [each for each in uv.get("index", []) if not each.get("explicit") or _names(uv.get("sources"), each)]
+    sources = [each if isinstance(each, list) else [each] for each in uv.get("sources", {}).values()]
+    used = {one.get("index") for each in sources for one in each}
+    of_uv = [each for each in uv.get("index", []) if not each.get("explicit") or each.get("name") in used]
     listed = [*of_uv, *poetry.get("source", []), *pdm.get("source", []), *pipfile.get("source", [])]
     urls = [str(each.get("url", "")) for each in listed]
     urls += [
@@ -185,8 +187,3 @@ def _indexes(pyproject: dict[str, Any], pipfile: dict[str, Any], requirements: s
         *re.findall(r"^\s*(?:-i|--(?:extra-)?index-url)[ =]+(\S+)", requirements, re.MULTILINE),
     ]
     return {re.sub(r"//[^/@]*@", "//", url) for url in urls if url and "://pypi.org" not in url}
-
-
-def _names(sources: Any, index: dict[str, Any]) -> bool:
-    named = re.findall(r"'index': '([^']*)'", str(sources))
-    return index.get("name") in named

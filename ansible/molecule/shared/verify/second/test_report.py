@@ -41,7 +41,7 @@ def test_the_machine_is_told(report: Any) -> None:
 
 
 def test_memory_over_the_day_is_told(host: Any, deployer: Any) -> None:
-    # A sample is what was since the one before.
+    # The first one only begins an interval.
     host.check_output("systemctl start sysstat-collect.service; sleep 1; systemctl start sysstat-collect.service")
     assert host.check_output("systemctl is-enabled sysstat-collect.timer") == "enabled"
     memory = json.loads(deployer.check_output("slipway report --since 1d"))["usage"]["memory"]
