@@ -303,6 +303,8 @@ def test_what_starts_the_app_decides_between_several(tmp_path: Path) -> None:
         ({"requirements_base.txt": "x==1", "requirements_test.txt": "y"}, "pip", "requirements_base.txt", {"x"}),
         ({"setup.py": "from setuptools import setup\nsetup(install_requires=['x>1', 'y'])"}, "pyproject", "", {"x", "y"}),
         ({"setup.py": "from setuptools import setup\nNEEDS = ['x>1']\nsetup(install_requires=NEEDS)"}, "pyproject", "", {"x"}),
+        ({"setup.py": "from setuptools import setup\nsetup(install_requires=read('base.in', 'utf-8'))"}, "pyproject", "", set()),
+        ({"setup.py": "from setuptools import setup\nNEEDS = read('base.in')\nsetup(install_requires=NEEDS)"}, "pyproject", "", set()),
         ({"setup.cfg": "[options]\ninstall_requires =\n  x>1\n  y\n", "setup.py": "import setuptools"}, "pyproject", "", {"x", "y"}),
         ({"pyproject.toml": "not toml", "requirements.txt": "x==1\n"}, "pip", "requirements.txt", {"x"}),
     ],

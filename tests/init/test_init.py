@@ -524,6 +524,14 @@ def test_what_setuptools_requires_is_written_by_hand(tmp_path: Path) -> None:
     assert any("Write uvicorn into install_requires of setup.py" in warning for warning in run(tmp_path).warnings)
 
 
+def test_what_a_setup_py_computes_is_not_known(tmp_path: Path) -> None:
+    (tmp_path / "main.py").write_text("import fastapi\n\napp = fastapi.FastAPI()\n")
+    (tmp_path / "setup.py").write_text("import setuptools\n\nsetuptools.setup(install_requires=needs('base.in'))\n")
+    warnings = run(tmp_path).warnings
+    assert any("not known without running its code" in warning for warning in warnings)
+    assert not any("no package of the app is a server" in warning for warning in warnings)
+
+
 def test_the_project_itself_as_a_requirement(tmp_path: Path) -> None:
     """The package of a repository's top is no folder that its requirements are in."""
     (tmp_path / "shop").mkdir()

@@ -59,7 +59,10 @@ def _of_dockerfile(findings: Findings) -> Iterator[str]:
         type_it = f"Type: {add}"
         if packages.files[0] in SETUP:
             type_it = f"Write uvicorn into install_requires of {packages.files[0]}"
-        yield f"no package of the app is a server, so the image cannot start. {type_it}"
+        if packages.names:
+            yield f"no package of the app is a server, so the image cannot start. {type_it}"
+        else:
+            yield f"which packages the app needs is not known without running its code. If none is uvicorn: {type_it}"
     if not packages.lock:
         frozen = packages.files[0] if uses_pip else "requirements.txt" if packages.files[0] in SETUP else ""
         freeze = f"pip freeze > {frozen}, in the app's environment"

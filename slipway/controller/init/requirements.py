@@ -72,7 +72,10 @@ def included(here: Path, file: PurePosixPath, options: str = "-r|-c|--requiremen
 
 
 def of_setup(here: Path) -> dict[str, str]:
-    """Return install_requires and python_requires of a setup.cfg or a setup.py; empty without the first."""
+    """Return install_requires and python_requires of a setup.cfg or a setup.py; empty without the first.
+
+    What a function of the setup.py computes is an empty text: no code of the repository is run.
+    """
     config = configparser.ConfigParser(interpolation=None, strict=False)
     try:
         config.read_string(read(here / "setup.cfg"))
@@ -85,6 +88,7 @@ def of_setup(here: Path) -> dict[str, str]:
     for node in nodes:
         if isinstance(node, ast.keyword) and node.arg in {"install_requires", "python_requires"}:
             value = bound.get(ast.unparse(node.value), node.value)
-            texts = [each.value for each in ast.walk(value) if isinstance(each, ast.Constant)]
+            parts = [] if isinstance(value, ast.Call) else ast.walk(value)
+            texts = [each.value for each in parts if isinstance(each, ast.Constant)]
             found[node.arg] = "\n".join(text for text in texts if isinstance(text, str))
     return found if "install_requires" in found else {}
