@@ -97,6 +97,7 @@ async def encoded(encoding: str) -> StreamingResponse:
 
 
 @app.get("/set-headers")
+@app.get("/set-headers/{_:path}")
 async def set_headers(request: Request) -> Response:
     """Answer with the headers that the query names."""
     return Response(headers=dict(request.query_params))

@@ -52,6 +52,7 @@ def assert_own(site: Site, head: str, status: int) -> None:
     assert headers.items() >= HEADERS.items()
     assert "frame-ancestors 'none'" in headers["content-security-policy"]
     assert "default-src 'none'" in headers["content-security-policy"]
+    assert headers["cross-origin-resource-policy"] == "same-origin"
 
 
 @pytest.mark.parametrize(("head", "status"), OF_SITE + OF_NO_SITE)
@@ -101,18 +102,41 @@ def test_a_page_for_a_browser_advises_what_helps(serve: Callable[..., Site], sec
     assert page.headers["Content-Security-Policy"].startswith(f"default-src 'none'; style-src 'sha256-{digest}'; ")
 
 
+JSON, PAGE = {"Content-Type": "application/json"}, {"Content-Type": "text/html; charset=utf-8"}
+NOTHING = "default-src 'none'; frame-ancestors 'none'"
+OTHERS = "frame-ancestors 'none'"
+
+
 @pytest.mark.parametrize(
-    ("headers", "policy"),
+    ("headers", "policy", "shared_with"),
     [
-        ({}, "frame-ancestors 'none'"),
-        ({"Content-Security-Policy": "default-src 'self'"}, "default-src 'self'"),
-        ({"X-Frame-Options": "SAMEORIGIN"}, None),
-        ({"Content-Security-Policy-Report-Only": "default-src 'self'"}, "frame-ancestors 'none'"),
+        (JSON, NOTHING, "same-origin"),
+        ({"Content-Type": "Application/JSON;charset=utf-8"}, NOTHING, "same-origin"),
+        ({"Content-Type": "application/problem+json"}, NOTHING, "same-origin"),
+        ({"Content-Type": "application/jsonlines"}, OTHERS, None),
+        ({"Content-Type": "text/javascript"}, OTHERS, None),
+        ({"Content-Type": "image/png"}, OTHERS, None),
+        (PAGE, OTHERS, None),
+        (PAGE | {"Content-Security-Policy": "default-src 'self'"}, "default-src 'self'", None),
+        (PAGE | {"X-Frame-Options": "SAMEORIGIN"}, None, None),
+        (PAGE | {"Content-Security-Policy-Report-Only": "default-src 'self'"}, OTHERS, None),
+        (JSON | {"Content-Security-Policy": "default-src 'self'"}, "default-src 'self'", "same-origin"),
+        (JSON | {"X-Frame-Options": "SAMEORIGIN"}, None, "same-origin"),
+        (JSON | {"Cross-Origin-Resource-Policy": "cross-origin"}, NOTHING, "cross-origin"),
     ],
 )
-def test_an_apps_own_policy_stands(site: Site, headers: dict[str, str], policy: str | None) -> None:
+def test_an_apps_own_policy_stands(
+    site: Site, headers: dict[str, str], policy: str | None, shared_with: str | None
+) -> None:
     answer = httpx.get(f"{site.url}/set-headers", params=headers)
+    assert answer.headers["Content-Type"].lower() == headers["Content-Type"].lower()
     assert answer.headers.get_list("Content-Security-Policy") == ([policy] if policy else [])
+    assert answer.headers.get_list("Cross-Origin-Resource-Policy") == ([shared_with] if shared_with else [])
+
+
+def test_a_page_whose_address_reads_like_a_type_is_a_page(site: Site) -> None:
+    answer = httpx.get(f"{site.url}/set-headers/application/json;:application/json:", params=PAGE)
+    assert answer.headers["Content-Security-Policy"] == OTHERS
 
 
 BARE = [b"3\nabc\n0\n\n", b"3\r\nabc\n0\r\n\r\n", b"3\nabc\r\n0\n\r\n", b"3;x\nabc\r\n0\r\n\n"]
