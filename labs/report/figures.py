@@ -24,6 +24,7 @@ WAYS = {
     "socket-each": "handed socket, a connection for each request",
     "port-each": "port, a connection for each request",
 }
+PLATFORMS = {"vm": "one VM", "vms": "two VMs and a data host", "swarm": "Swarm", "kubernetes": "Kubernetes"}
 METHODS = {"none": "no pictures", "loop": "event loop", "thread": "threads", "queue": "task queue"}
 
 
@@ -116,10 +117,27 @@ def _queue(figures: dict[str, Any]) -> Group:
     )
 
 
+def _platforms(figures: dict[str, Any]) -> Group:
+    def of_each(title: str, key: str, form: str) -> Bars:
+        return bars(title, {PLATFORMS[name]: values[key] for name, values in figures.items()}, form)
+
+    return Group(
+        "A deploy under load, on one platform after another",
+        [
+            of_each("seconds of the deploy", "seconds", "{:.1f}"),
+            of_each("failed requests", "failures", "{:,.0f}"),
+            of_each("99th percentile, ms", "p99_ms", "{:,.0f}"),
+            of_each("memory before, MB", "idle_mb", "{:,.0f}"),
+            of_each("memory at its peak, MB", "peak_mb", "{:,.0f}"),
+        ],
+    )
+
+
 PARTS: dict[str, Callable[[dict[str, Any]], Group]] = {
     "deploying": _deploying,
     "serving": _serving,
     "port": _port,
     "scaling": _scaling,
     "queue": _queue,
+    "platforms": _platforms,
 }

@@ -177,6 +177,7 @@ def test_the_page_of_the_bench_has_bars_and_lines(tmp_path: Path) -> None:
     method = {"p50_ms": 3.0, "p99_ms": 21.25, "requests": 900, "seconds": 0.41}
     serving = {name: {"slipway": 2000.0, "baseline": 1000.0} for name in ("rates", "p99_ms", "cpu_us", "memory_mb")}
     deploying = dict.fromkeys(("site_bare", "site_again", "deploy_live", "rollback", "rollback_on_host"), 1.5)
+    platform = {"seconds": 40.0, "failures": 0, "p99_ms": 31.0, "idle_mb": 500, "peak_mb": 900}
     page = figures_page.write_page(
         tmp_path,
         {
@@ -184,10 +185,14 @@ def test_the_page_of_the_bench_has_bars_and_lines(tmp_path: Path) -> None:
             "serving": {**serving, "workers": 4},
             "scaling": {"workers": [1, 2], "routes": routes, "memory_mb": [90.2, 120.4]},
             "queue": {"methods": {"queue": method}},
+            "platforms": {"vms": platform, "kubernetes": platform | {"seconds": 80.0}},
         },
     )
     text = page.read_text()
     assert re.search(r'<th>Slipway</th><td><div class="own" style="width:100.00%"></div></td><td>2,000</td>', text)
     assert re.search(r'<th>baseline</th><td><div class="" style="width:50.00%"></div></td><td>1,000</td>', text)
+    assert re.search(
+        r'<th>two VMs and a data host</th><td><div class="own" style="width:50.00%"></div></td><td>40.0</td>', text
+    )
     assert text.count('<path class="line c-release-0"') == 2  # rate and latency of one route
     assert not re.search(r"""(src|href)\s*=|url\(|@import|https?://|fetch\(|<link""", text)

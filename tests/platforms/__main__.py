@@ -1,7 +1,7 @@
 """`tools/run python -m tests.platforms`: what a deploy costs on one VM, on several, on Swarm, on Kubernetes.
 
-The same images, load and machine, one platform after another; each with PostgreSQL and a broker. Prints a table and saves
-the figures in .cache/platforms.
+The same images, load and machine, one platform after another; each with PostgreSQL and a broker. Prints a table; the
+figures and a page of charts are in .cache/platforms.
 
     tools/run python -m tests.platforms --only vm --only swarm
 """
@@ -19,6 +19,7 @@ from pathlib import Path
 
 from labs.command import ROOT, progress
 from labs.host import sum_of_pss_mb
+from labs.report.figures import write_page
 from labs.trial.memory import PeakMemory
 from tests.kubernetes import cluster as kubernetes
 from tests.platforms import hosts, images
@@ -142,7 +143,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             figures[name] = measure(platform, FOLDER / name)
         progress("platforms", f"{name}: {figures[name]}")
         (FOLDER / "figures.json").write_text(json.dumps(figures, indent=2) + "\n")
-    print(table(figures))
+        page = write_page(FOLDER, {"platforms": figures})
+    print(f"{table(figures)}\n{page}")
     return 0
 
 
