@@ -66,6 +66,12 @@ class Crashes:
         """Whether it crashes again and again."""
         return max(self.restarts, self.kills) >= LOOP
 
+    def __str__(self) -> str:
+        parts = [f"crashed {self.restarts} times in the last hour"] * bool(self.restarts)
+        parts += [f"last by {self.ending}"] * bool(self.restarts and self.ending)
+        parts += [f"the kernel killed processes of it {self.kills} times for want of memory"] * bool(self.kills)
+        return ", ".join(parts)
+
     def to_json(self) -> dict[str, Any]:
         """The document for `slipway status --json`."""
         return {"restarts": self.restarts, "out_of_memory": self.kills, "ending": self.ending, "last_at": self.last_at}

@@ -106,17 +106,10 @@ def _loop(host: Host, live: str, crashes: dict[str, Crashes]) -> str | None:
     """
     for unit, each in crashes.items():
         if each.loop:
-            what = f"{instances.display_name(unit)}: {_crash_words(each)}"
+            what = f"{instances.display_name(unit)}: {each}"
             advice = f": {memory_advice(unit, host.systemd.memory_max(unit))}" if each.kills else ""
             return f"{what}{advice}; `slipway logs --release {live}` shows its last lines"
     return None
-
-
-def _crash_words(crashes: Crashes) -> str:
-    parts = [f"crashed {crashes.restarts} times in the last hour"] * bool(crashes.restarts)
-    parts += [f"last by {crashes.ending}"] * bool(crashes.restarts and crashes.ending)
-    parts += [f"the kernel killed processes of it {crashes.kills} times for want of memory"] * bool(crashes.kills)
-    return ", ".join(parts)
 
 
 def _job(host: Host, name: str) -> dict[str, Any] | None:
@@ -174,9 +167,7 @@ def text(values: dict[str, Any]) -> str:
         lines.append(f"  MAINTENANCE since {on['since']}, by {on['by']}: clients get 503 with {on['message']!r}")
     if values["problem"]:
         lines.append(f"  problem   {values['problem'].splitlines()[0]}")
-    lines += [
-        f"  crashes   {name}: {_crash_words(Crashes.from_json(each))}" for name, each in values["crashes"].items()
-    ]
+    lines += [f"  crashes   {name}: {Crashes.from_json(each)}" for name, each in values["crashes"].items()]
     if values["processes"]:
         lines.append("  processes " + ", ".join(f"{name} {state}" for name, state in values["processes"].items()))
     lines += [f"  job       {name}: {each['result']} at {each['at']}" for name, each in values["jobs"].items() if each]

@@ -188,6 +188,23 @@ def test_the_cause_is_told_in_the_words_of_a_host(shop: Shop, seen: dict[str, ob
     assert printed.count("Readiness probe failed") == 1
 
 
+def test_the_lines_are_those_of_a_container_that_is_still_there(shop: Shop) -> None:
+    ended, other = (pod(lastState={"terminated": {"exitCode": 3}}) for _ in range(2))
+    other["metadata"] = {"name": "web-8e0a"}
+    shop.set(
+        fails={"rollout status deployment/web": "error: no"},
+        pods=[ended, other],
+        logs={
+            "web-7d9f": "unable to retrieve container logs for containerd://f9fd30df\n",
+            "web-8e0a": "ModuleNotFoundError: No module named 'httpx'\n",
+        },
+    )
+    status, printed = shop.slipway("deploy", "production", "--image", image(1))
+    assert (status, "unable to retrieve" in printed) == (1, False)
+    assert "pod/web-8e0a" in printed
+    assert "No module named 'httpx'" in printed
+
+
 def test_a_pod_that_can_never_start_is_not_waited_for(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(wait, "POLL_SECONDS", 0.2)
     monkeypatch.setattr(wait, "STUCK_SECONDS", 0.3)

@@ -1,6 +1,8 @@
 """The other verbs of an environment in a cluster."""
 
 import json
+import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -111,6 +113,41 @@ def test_the_status_of_nothing_and_of_releases(shop: Shop) -> None:
     state["deployments"][1]["status"] = {}
     shop.set(**state)
     assert "  problem   pods that are ready: worker: 0 of 1." in shop.slipway("status", "production")[1]
+
+
+def crashed(component: str, restarts: int, ago: float, **how: object) -> dict[str, object]:
+    """A pod that is ready again."""
+    at = datetime.fromtimestamp(time.time() - ago, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    last = {"terminated": {"exitCode": 137, "finishedAt": at, **how}}
+    container = {"name": "app", "restartCount": restarts, "state": {"running": {}}, "lastState": last}
+    return {
+        "metadata": {"name": component, "labels": {"app.kubernetes.io/component": component}},
+        "status": {"containerStatuses": [container]},
+    }
+
+
+def test_pods_that_crash_again_and_again_are_told_between_two_crashes(shop: Shop) -> None:
+    shop.deploy(1)
+    state = shop.state
+    for each in state["deployments"]:
+        each["status"] = {"readyReplicas": 1}
+    never = {"metadata": {"name": "b", "labels": {"app.kubernetes.io/component": "beat"}}, "status": {}}
+    once = crashed("worker", 1, 60, exitCode=3)
+    shop.set(**state | {"pods": [crashed("web", 2, 900, reason="OOMKilled"), once, crashed("beat", 9, 3700), never]})
+    values = json.loads(shop.slipway("status", "production", "--json")[1])["production"]
+    assert (values["state"], values["problem"], set(values["crashes"])) == ("healthy", None, {"web", "worker"})
+    assert values["crashes"]["worker"]["ending"] == "exit status 3"
+    web = [crashed("web", 2, 900, exitCode=1), crashed("web", 1, 30, reason="OOMKilled")]
+    shop.set(pods=web)
+    printed = shop.slipway("status", "production")[1]
+    assert printed.startswith("production: unhealthy\n")
+    assert (
+        "  problem   web: crashed 3 times in the last hour, last by SIGKILL, the kernel killed processes of it 1 times"
+        in printed
+    )
+    assert "`resources.limits.memory`" in printed
+    assert "`slipway logs production --process web` shows the last lines" in printed
+    assert "  crashes   web: crashed 3 times in the last hour, last by SIGKILL" in printed
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """The app on a real cluster, under load. The tests run in this order: each begins with what the one before has left."""
 
 import json
+import re
 import subprocess
 import time
 from pathlib import Path
@@ -170,6 +171,36 @@ def test_a_migration_that_fails_stops_the_deploy(cluster: Cluster) -> None:
     assert "No pod was changed" in done.stderr
     assert summary["failures"] == 0
     assert set(cluster.pods()) == pods
+
+
+def test_a_release_that_answers_500_is_not_noticed(cluster: Cluster) -> None:
+    with cluster.traffic("answers-500") as summary:
+        assert cluster.deploy("answers-500").returncode == 0
+    assert cluster.status()["state"] == "healthy"
+    assert summary["failures"] > 0
+    assert cluster.slipway("rollback", "node").returncode == 0
+
+
+def test_a_pod_out_of_memory_is_the_only_one_that_fails(cluster: Cluster) -> None:
+    """Of a pod with one worker the kernel kills that; gunicorn starts another."""
+    live = cluster.status()["live"]
+    assert cluster.deploy("leaks").returncode == 0
+    within(60, lambda: len(cluster.revisions()) == 1)
+    assert kills(cluster) == 0
+    with cluster.traffic("memory") as summary:
+        cluster.ask("/leak", body={})
+        within(60, lambda: kills(cluster) > 0)
+        within(60, lambda: len(cluster.pods()) == 2)
+    assert summary["failures"] < RATE
+    assert cluster.slipway("rollback", "node").returncode == 0
+    assert cluster.status()["live"] == live
+
+
+def kills(cluster: Cluster) -> int:
+    """Return how many processes of the web pods the kernel killed for want of memory."""
+    script = "cat /sys/fs/cgroup/memory/memory.oom_control 2>/dev/null || cat /sys/fs/cgroup/memory.events"
+    shown = [cluster.kubectl("exec", name, "--", "sh", "-c", script) for name in cluster.pods()]
+    return sum(int(count) for text in shown for count in re.findall(r"^oom_kill (\d+)$", text, re.MULTILINE))
 
 
 def test_a_rollback_fails_no_request(cluster: Cluster) -> None:

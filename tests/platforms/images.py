@@ -8,7 +8,7 @@ from tools.checkout import APP_IMAGES
 
 FOLDER = Path(__file__).with_name("releases")
 FIRST = f"{APP_IMAGES}:platforms"
-RELEASES = ("second", "import-fails", "never-ready", "answers-500", "migration-fails")
+RELEASES = ("second", "import-fails", "never-ready", "answers-500", "leaks", "migration-fails")
 
 
 def release(name: str) -> str:

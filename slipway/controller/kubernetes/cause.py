@@ -1,5 +1,6 @@
 """Why pods of a release do not run, in the words of a host: how they ended, the setting to change, their last lines."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from slipway.controller.kubernetes.kubectl import Kubectl
@@ -8,6 +9,10 @@ from slipway.engine.causes import MAX_LINES, error_lines, hint, written
 from slipway.engine.crashes import ending
 
 LINES = 30
+OUT_OF_MEMORY = "OOMKilled"
+"""The kubelet's reason for the end of a container that the kernel killed."""
+REMOVED = "unable to retrieve container logs for "
+"""What the kubelet answers, with success, for a container that it has removed meanwhile."""
 SIGNAL = 128
 """Added to a signal's number where a signal ended a container."""
 
@@ -26,29 +31,57 @@ def explain(kubectl: Kubectl, component: str, release: str, error: str) -> str:
     pods = [each for each in kubectl.items("pods", selector(component, release)) if not _is_ready(each)]
     if not pods:
         return f"{_subject(component)} did not start: {error}"
-    pod = max(pods, key=lambda each: (bool(_ended(each)), _container(each).get("restartCount", 0)))
-    name, ended = pod["metadata"]["name"], _ended(pod)
-    lines = _lines(kubectl, name)
-    what, advice = f"{_subject(component)} {_words(component, pod, ended, error)}", hint(lines)
-    if ended.get("reason") == "OOMKilled":
-        limit = pod["spec"]["containers"][0].get("resources", {}).get("limits", {}).get("memory", "unlimited")
+    pods.sort(key=lambda each: (bool(ended(each)), restarts(each)), reverse=True)
+    pod, last = pods[0], ended(pods[0])
+    name, lines = _last_lines(kubectl, [each["metadata"]["name"] for each in pods])
+    what, advice = f"{_subject(component)} {_words(component, pod, last, error)}", hint(lines)
+    if last.get("reason") == OUT_OF_MEMORY:
+        limit = memory_limit(pod["spec"])
         what += f": out of memory (resources.limits.memory of {component}: {limit})"
-        advice = (
-            f"all processes of a pod together may have {limit} (`resources.limits.memory`): raise it in the overlay, "
-            "start fewer workers (`WEB_CONCURRENCY`), or look for what the app keeps"
-        )
-    what = "\n".join([what, *(f"Event: {event}" for event in events(kubectl, name))])
+        advice = memory_advice(limit)
+    what = "\n".join([what, *(f"Event: {event}" for event in events(kubectl, pod["metadata"]["name"]))])
     return written(what, advice, f"pod/{name}", error_lines(lines, LINES))
+
+
+def ended(pod: Object) -> Object:
+    """Return how the app's container ended last; {} if it never did."""
+    container = _container(pod)
+    now: Object = container.get("state", {}).get("terminated") or {}
+    return now or container.get("lastState", {}).get("terminated") or {}
+
+
+def how_ended(last: Object) -> str:
+    """Return how a container ended, in words: `exit status 3`, `SIGKILL`; empty if it ended well."""
+    status = int(last.get("exitCode", 0))
+    return ending(status - SIGNAL, is_signal=True) if status > SIGNAL else ending(status, is_signal=False)
+
+
+def restarts(pod: Object) -> int:
+    """Return how often the app's container was restarted."""
+    return int(_container(pod).get("restartCount", 0))
+
+
+def memory_limit(pod_spec: Object) -> str:
+    """Return the memory that the app's container may have, as the manifest writes it."""
+    container: Object = next((each for each in pod_spec["containers"] if each.get("name") == CONTAINER), {})
+    return str(container.get("resources", {}).get("limits", {}).get("memory", "unlimited"))
+
+
+def memory_advice(limit: str) -> str:
+    """Return what to do for a pod that had too little memory."""
+    return (
+        f"all processes of a pod together may have {limit} (`resources.limits.memory`): raise it in the overlay, "
+        "start fewer workers (`WEB_CONCURRENCY`), or look for what the app keeps"
+    )
 
 
 def _subject(component: str) -> str:
     return {WEB: "the web server", MIGRATE: "the migrations"}.get(component, f"process {component}")
 
 
-def _words(component: str, pod: Object, ended: Object, error: str) -> str:
-    if ended:
-        status = int(ended.get("exitCode", 0))
-        how = ending(status - SIGNAL, is_signal=True) if status > SIGNAL else ending(status, is_signal=False)
+def _words(component: str, pod: Object, last: Object, error: str) -> str:
+    if last:
+        how = how_ended(last)
         verb = "failed" if component == MIGRATE else "crashed while starting"
         return f"{verb} ({how})" if how else verb
     waiting = _container(pod).get("state", {}).get("waiting", {})
@@ -64,24 +97,25 @@ def _container(pod: Object) -> Object:
     return next((each for each in statuses if each["name"] == CONTAINER), {})
 
 
-def _ended(pod: Object) -> Object:
-    """Return how the app's container ended last; {} if it never did."""
-    container = _container(pod)
-    now: Object = container.get("state", {}).get("terminated") or {}
-    return now or container.get("lastState", {}).get("terminated") or {}
-
-
 def _is_ready(pod: Object) -> bool:
     conditions = pod["status"].get("conditions") or []
     return any((each["type"], each["status"]) == ("Ready", "True") for each in conditions)
 
 
+def _last_lines(kubectl: Kubectl, pods: Sequence[str]) -> tuple[str, list[str]]:
+    """Return the first pod that has any lines, and the last of these; the first pod if none has."""
+    found = ((name, _lines(kubectl, name)) for name in pods)
+    return next((each for each in found if each[1]), (pods[0], []))
+
+
 def _lines(kubectl: Kubectl, pod: str) -> list[str]:
     """Return the last lines: of the container that ended, else of the running container."""
     logs = ("logs", pod, f"--container={CONTAINER}", f"--tail={MAX_LINES}")
-    previous = kubectl.call(*logs, "--previous")
-    done = previous if previous.returncode == 0 and previous.stdout.strip() else kubectl.call(*logs)
-    return done.stdout.splitlines() if done.returncode == 0 else []
+    for which in (["--previous"], []):
+        done = kubectl.call(*logs, *which)
+        if done.returncode == 0 and done.stdout.strip() and not done.stdout.startswith(REMOVED):
+            return done.stdout.splitlines()
+    return []
 
 
 def events(kubectl: Kubectl, pod: str) -> list[str]:

@@ -1,12 +1,16 @@
 """The status of a namespace, for people and for programs. Names that a host's status has, too, mean the same here."""
 
+import time
 from typing import Any
 
 from slipway.controller.kubernetes import preflight
+from slipway.controller.kubernetes.cause import memory_advice, memory_limit
+from slipway.controller.kubernetes.crashes import found
 from slipway.controller.kubernetes.environment import Environment
 from slipway.controller.kubernetes.kubectl import Kubectl
 from slipway.controller.kubernetes.overlay import WEB, Object
-from slipway.controller.kubernetes.state import State
+from slipway.controller.kubernetes.state import OURS, State
+from slipway.engine.crashes import Crashes
 
 
 def read(environment: Environment, *, verbose: bool = False) -> dict[str, Any]:
@@ -19,7 +23,8 @@ def read(environment: Environment, *, verbose: bool = False) -> dict[str, Any]:
     preflight.reach(kubectl, environment)
     state = State.read(kubectl)
     processes = {name: _pods(each) for name, each in state.deployments.items()}
-    problem = _problem(environment, state, processes)
+    crashes = found(kubectl.items("pods", OURS), time.time())
+    problem = _problem(environment, state, processes) or _loop(environment, state, crashes)
     live = next((each for each in state.of(WEB) if each.release == state.live), None)
     return {
         "environment": environment.name,
@@ -31,6 +36,7 @@ def read(environment: Environment, *, verbose: bool = False) -> dict[str, Any]:
         "since": live and live.created,
         "image_name": live.image if live else None,
         "processes": processes,
+        "crashes": {name: each.to_json() for name, each in crashes.items()},
         "rollback_target": state.rollback_target or None,
         "releases": [
             {"release": each.release, "revision": each.number, "image_name": each.image, "created": each.created}
@@ -54,6 +60,17 @@ def _problem(environment: Environment, state: State, processes: dict[str, dict[s
     return f"pods that are ready: {', '.join(lacking)}. Their last lines: {logs}" if lacking else None
 
 
+def _loop(environment: Environment, state: State, crashes: dict[str, Crashes]) -> str | None:
+    """Which process crashes again and again, and why; None if none does."""
+    for name, each in crashes.items():
+        if each.loop and name in state.deployments:
+            limit = memory_limit(state.deployments[name]["spec"]["template"]["spec"])
+            advice = f": {memory_advice(limit)}" if each.kills else ""
+            logs = f"slipway logs {environment.name} --process {name}"
+            return f"{name}: {each}{advice}; `{logs}` shows the last lines"
+    return None
+
+
 def _lacks(pods: dict[str, int]) -> bool:
     return pods["ready"] < pods["wanted"]
 
@@ -75,6 +92,7 @@ def text(values: dict[str, Any]) -> str:
         lines.append(f"  image     {values['image_name']}")
     if values["problem"]:
         lines.append(f"  problem   {values['problem']}")
+    lines += [f"  crashes   {name}: {Crashes.from_json(each)}" for name, each in values["crashes"].items()]
     if values["processes"]:
         pods = (f"{name} {each['ready']} of {each['wanted']}" for name, each in values["processes"].items())
         lines.append(f"  processes {', '.join(pods)}")
