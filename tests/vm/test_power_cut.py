@@ -78,16 +78,16 @@ def test_a_power_cut_in(moment: Moment, machine_on: Machine, site: Site) -> None
     if moment.phase == "arrives":
         (site.repository / "blob").write_bytes(os.urandom(200 * 1024 * 1024))
     site.setting(SERIAL=str(time.time_ns()), MIGRATION_SECONDS="20" if moment.phase == "migrate" else "0")
-    watch = machine_on.begin(f"sudo python3 -c {shlex.quote(WATCH)} {moment.phase}", user="admin")
-    assert watch.stdout
-    assert watch.stdout.readline() == "watches\n"
-    deploy = site.begin_slipway("deploy", "production")
-    try:
-        new = watch.stdout.readline().strip()
-        time.sleep(ARRIVES_SECONDS if moment.phase == "arrives" else 0)
-    finally:
-        machine_on.cut()
-        watch.kill()
+    with machine_on.begin(f"sudo python3 -c {shlex.quote(WATCH)} {moment.phase}", user="admin") as watch:
+        assert watch.stdout
+        assert watch.stdout.readline() == "watches\n"
+        deploy = site.begin_slipway("deploy", "production")
+        try:
+            new = watch.stdout.readline().strip()
+            time.sleep(ARRIVES_SECONDS if moment.phase == "arrives" else 0)
+        finally:
+            machine_on.cut()
+            watch.kill()
     assert new, f"{moment.phase} was not seen\n{deploy.communicate()[0][-3000:]}"
     ended_before = deploy.poll() is not None
     live = again(site, moment.phase)
