@@ -163,8 +163,9 @@ class Cluster:
     def condition(self, name: str, condition: str) -> bool:
         """Tell whether an object has a condition."""
         found = self.node.run("kubectl", "get", name, "--output=json")
-        conditions = json.loads(found.stdout)["status"].get("conditions", []) if found.returncode == 0 else []
-        return any((one["type"], one["status"]) == (condition, "True") for one in conditions)
+        # A new object has no status yet, or `conditions: null`.
+        status = json.loads(found.stdout).get("status") or {} if found.returncode == 0 else {}
+        return any((one["type"], one["status"]) == (condition, "True") for one in status.get("conditions") or [])
 
     def pods(self, component: str = "web") -> dict[str, dict[str, Any]]:
         """Return the pods of a component that are ready and not terminating, by name."""
