@@ -4,7 +4,8 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from slipway.controller.init.composed import composed_processes
+from slipway.controller.init.composed import Composed, composed_healthchecks, composed_processes
+from slipway.controller.init.existing import Dockerfile
 from slipway.controller.init.findings import find
 
 TOP = PurePosixPath()
@@ -13,7 +14,8 @@ WEB = "services:\n  api:\n    build: .\n    command: uvicorn main:app\n"
 
 def commands(folder: Path, text: str, context: PurePosixPath = TOP) -> dict[str, str]:
     (folder / "docker-compose.yml").write_text(text)
-    return {process.name: process.command for process in composed_processes(folder, [TOP], context)}
+    processes = composed_processes(Composed.read(folder, [TOP]), folder / context)
+    return {process.name: process.command for process in processes}
 
 
 @pytest.mark.parametrize(

@@ -585,7 +585,8 @@ def test_a_folder_that_may_not_be_written_is_named(tmp_path: Path, monkeypatch: 
     assert not (tmp_path / "deploy").exists()
 
 
-OWN = "FROM python:3.13 AS build\nCOPY {copied} /srv/\nFROM build AS production\nCMD uvicorn main:app\nFROM build AS debug\n"
+OWN = "FROM python:3.13 AS build\nCOPY {copied} /srv/\nFROM build AS production\nCMD uvicorn main:app\n"
+OWN += "FROM build AS debug\nCMD uvicorn main:app --reload\n"
 
 
 @pytest.mark.parametrize(
@@ -595,7 +596,7 @@ OWN = "FROM python:3.13 AS build\nCOPY {copied} /srv/\nFROM build AS production\
         ({"Dockerfile": OWN.format(copied="main.py"), "alembic.ini": ""}, "COPY Procfile ./"),
         ({"Dockerfile": OWN.format(copied=". ."), "alembic.ini": ""}, ""),
         (
-            {"Dockerfile": f"{OWN.format(copied='.')}FROM python:3.13\nCOPY --from=build /a /a\n", "alembic.ini": ""},
+            {"Dockerfile": f"{OWN.format(copied='.')}FROM python:3.13\nCOPY --from=build /a /a\nCMD x\n", "alembic.ini": ""},
             "COPY Procfile",
         ),
         (
@@ -613,7 +614,7 @@ OWN = "FROM python:3.13 AS build\nCOPY {copied} /srv/\nFROM build AS production\
         (
             {
                 "requirements.txt": "fastapi==1\nuvicorn==1\nasyncpg==1\n",
-                "db.py": "class Tables:\n    def make(self):\n        Base.metadata.create_all(self.engine)\n",
+                "db.py": "URL = os.environ['DATABASE_URL']\nclass Tables:\n    def make(self):\n        Base.metadata.create_all(self.engine)\n",
             },
             "as `release: ",
         ),

@@ -1,5 +1,7 @@
 """What will not work as it is, each with what to type."""
 
+import json
+import os
 from collections.abc import Iterator
 
 from slipway.controller.init.findings import Findings
@@ -14,6 +16,7 @@ ADD = {
     "pdm": "pdm add uvicorn",
     "pipenv": "pipenv install uvicorn",
 }
+REDIS = ("redis", "celery[redis]", "redis[hiredis]", "valkey")
 LOCK = {"uv": "uv lock", "poetry": "poetry lock", "pdm": "pdm lock", "pipenv": "pipenv lock"}
 
 
@@ -93,8 +96,12 @@ def _of_others_dockerfile(findings: Findings) -> Iterator[str]:
             f"docker build ends with the last stage of {path}; Compose builds {findings.stage}. In group_vars/all.yml: "
             f"release_build: [docker, build, --quiet, --target={findings.stage}, --file={path}, {context}]"
         )
+    if findings.starts_nothing:
+        command = json.dumps(["/bin/sh", "-c", findings.command])
+        yield f"{path} has no CMD and no ENTRYPOINT, so its image starts no server. Add a line: CMD {command}"
     if (findings.migrations or findings.processes) and not findings.copies_procfile:
-        yield f"{path} does not take the Procfile into the image's WORKDIR. Add a line: COPY Procfile ./"
+        procfile = os.path.relpath(findings.workdir / "Procfile", context)
+        yield f"{path} does not take the Procfile into the image's WORKDIR. Add a line: COPY {procfile} ./"
 
 
 def _of_environment(findings: Findings) -> Iterator[str]:
@@ -110,6 +117,11 @@ def _of_environment(findings: Findings) -> Iterator[str]:
             f"the app may need {', '.join(environment.unset_secrets)}, read without a default: name those it needs "
             "in app_secrets_as_environment, and their values in secrets.yml, below app_secrets"
         )
+    if environment.known_secrets:
+        yield (
+            f"the code has a default for {', '.join(environment.known_secrets)}, which is no secret. Name those it needs "
+            "in app_secrets_as_environment, and values of your own in secrets.yml, below app_secrets"
+        )
     if not findings.is_ready_path_sure:
         yield (
             f"app_ready_path is a guess, {findings.ready_path}: no path is known that answers 2xx. Set it in "
@@ -118,6 +130,11 @@ def _of_environment(findings: Findings) -> Iterator[str]:
 
 
 def _of_data(findings: Findings) -> Iterator[str]:
+    if findings.services.postgres and not findings.environment.finds_database:
+        yield (
+            "which setting has PostgreSQL's address is not known: nothing reads DATABASE_URL or a usual name. Write the "
+            'app\'s own name for it into group_vars/all.yml: app_data_environment: {NAME: "{database_url}"}'
+        )
     if findings.migrations and findings.has_procfile_without_release:
         yield f"the Procfile runs no migrations before a release. Add a line: release: {findings.migrations}"
     if findings.creates_tables:
@@ -136,6 +153,10 @@ def _of_processes(findings: Findings) -> Iterator[str]:
     queue = next((name for name in QUEUES if findings.packages.has(name)), "")
     if queue and not findings.processes:
         yield f"no worker of {queue} was found. If there is one: a line of the Procfile, and its name in app_processes"
+    if findings.packages.has("celery") and findings.services.broker and not findings.packages.has(*REDIS):
+        add = ADD.get(findings.packages.manager, "").replace("uvicorn", "redis")
+        type_it = f"Type: {add}" if add else f"Add redis to {findings.packages.files[0]}"
+        yield f"no package of the app speaks to Slipway's broker, which Celery reaches by redis. {type_it}"
     for process in findings.processes:
         if not process.command.startswith("exec "):
             yield f"{process.name} in the Procfile has to begin with exec, to be told to stop: exec {process.command}"

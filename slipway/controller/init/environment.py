@@ -16,20 +16,30 @@ from slipway.model import names
 
 SECRET = re.compile(r"SECRET|PASSWORD|PASSWD|TOKEN|CREDENTIAL|PRIVATE|API_?KEY|ACCESS_?KEY|_KEY$|_DSN$")
 URL = re.compile(r"(URL|URI|DSN)$")
-EXAMPLES = (".env.example", ".env.sample", ".env.template", "example.env", ".example.env", "env.example", ".env.dist")
+EXAMPLE = re.compile(r"\.?env[\w.-]*[._-](example|sample|template|dist|tmpl|default)|\.?(example|sample|template)[._-]env")
+"""The names of files with example values: `.env.example`, `env.template`, `.env.prod.example`."""
+STORE = r"(POSTGRES(QL)?|PG|DB|DATABASE|SQL)"
 DATA = (
-    (r"(ASYNC_)?(POSTGRES(QL)?|PG|DB|DATABASE|SQLALCHEMY)_?(DATABASE_?)?(URL|URI|DSN)(_ASYNC)?", "{database_url}"),
-    (r"(POSTGRES(QL)?|DB|DATABASE)_(USER|USERNAME)", "{user}"),
-    (r"(POSTGRES(QL)?|DB|DATABASE)_(PASSWORD|PASS)", "{password}"),
-    (r"(POSTGRES(QL)?|DB|DATABASE)_(HOST|SERVER|HOSTNAME)", "{host}"),
-    (r"(POSTGRES(QL)?|DB|DATABASE)_PORT", "{port}"),
-    (r"(POSTGRES_DB|POSTGRES_DATABASE|DB_NAME|DB_DATABASE|DATABASE_NAME)", "{database}"),
+    (
+        r"(ASYNC_)?(POSTGRES(QL)?|PG|DB|DATABASE|SQLALCHEMY|SQL)_?(DATABASE_?)?(URL|URI|DSN|(CONNECTION_?)?STRING)(_ASYNC)?",
+        "{database_url}",
+    ),
+    (rf"{STORE}_(USER|USERNAME)", "{user}"),
+    (rf"{STORE}_(PASSWORD|PASSWD|PASS|PWD)", "{password}"),
+    (rf"{STORE}_(HOST|SERVER|HOSTNAME)", "{host}"),
+    (rf"{STORE}_PORT", "{port}"),
+    (rf"{STORE}_(DB|DBNAME|NAME|DATABASE|BASE)", "{database}"),
     (r"CELERY_BROKER(_URL)?", "{broker_url}"),
     (r"(REDIS|VALKEY)(_\w+)?_HOST", "{host}"),
     (r"(REDIS|VALKEY)(_\w+)?_PORT", "6379"),
-    (r"(REDIS|VALKEY|CACHE|CELERY_RESULT)_?(URL|URI|DSN|BACKEND)", "{redis_url}"),
+    (r"(REDIS|VALKEY)(_\w+)?_(PASSWORD|PASSWD|PASS)", "{broker_password}"),
+    (r"(REDIS|VALKEY|CACHE)_?(URL|URI|DSN|BACKEND)|(CELERY_)?RESULT_BACKEND(_URL)?|CELERY_BACKEND(_URL)?", "{redis_url}"),
 )
 """The usual names for where the data is, and the form that app_data_environment gives each."""
+WHERE = {"{database_url}", "{host}"}
+BROKER = re.compile(r"REDIS|VALKEY")
+ELSEWHERE = re.compile(r"MONGO|MYSQL|MARIADB|CLICKHOUSE|NEO4J|ELASTIC|MSSQL|ORACLE|TEST", re.IGNORECASE)
+"""In a prefix: what follows is not about PostgreSQL."""
 GIVEN = {
     "BROKER_URL", "DATABASE_CONNECTIONS", "DATABASE_URL", "PGDATABASE", "PGHOST", "PGPASSWORD", "PGPORT", "PGUSER",
     "PORT",
@@ -37,6 +47,8 @@ GIVEN = {
 """Set by Slipway under these names."""
 
 
+KNOWN = re.compile(r"(SECRET(_\w*KEY)?|PASSWORD|PASSWD|ENCRYPTION_KEY|SIGNING_KEY)$")
+"""Secrets whose default in the code must not be production's."""
 RANDOM = re.compile(r"secrets\.|os\.urandom|uuid\.?uuid4|str\(uuid")
 """A default that differs in each process and each release: what one signs, another refuses."""
 GETTERS = {"os.environ.get", "os.getenv"}
@@ -55,6 +67,10 @@ class Setting:
     """Its type says so; its name may as well."""
     may_be_missing: bool = False
     """It is read without a default: None where it is missing."""
+    prefix: str = ""
+    """What a class of settings puts before its names."""
+    default: str = ""
+    """Its text, if it is a text in the code."""
 
 
 @dataclass(frozen=True)
@@ -64,8 +80,10 @@ class Options:
     prefix: str
     delimiter: str
     """Between the name of a setting that is a class and those inside of it; empty if such a setting is one name."""
-    is_optional_missing: bool
-    """`str | None` without a default is None, as in pydantic 1, whose BaseSettings is pydantic's own."""
+    is_first_version: bool
+    """Pydantic 1, whose BaseSettings is pydantic's own: `str | None` is None without a default, and Field takes `env`."""
+    above: str = ""
+    """The prefix of the outermost class."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +98,13 @@ class Environment:
     """Settings that the app does not start without, with the value of .env.example, or empty."""
     unset_secrets: tuple[str, ...]
     """Secrets that are None where they are missing: the app starts and may fail later."""
+    known_secrets: tuple[str, ...]
+    """Secrets that have a default in the code, which everybody may read there."""
+    finds_database: bool
+    """The app reads where PostgreSQL is, as far as its code can be read."""
+    name: str
+    """What the app calls production in ENVIRONMENT; `production` if it does not say."""
+    staging_name: str
     reads_credentials: bool
     """The app reads secrets from files in $CREDENTIALS_DIRECTORY, so they need not be in its environment."""
 
@@ -98,44 +123,68 @@ def find_environment(sources: Sources, services: Services, base: PurePosixPath) 
         base: the folder of the app's dependencies; what is beside it is another program's.
     """
     read: list[Setting] = []
-    reads_credentials = False
+    data: dict[str, str] = {}
+    modules = [
+        module
+        for module in sources.modules
+        if module.path.is_relative_to(base) and not any(part in ASIDE for part in module.path.parts)
+    ]
     classes = _settings_classes(sources)
-    for module in sources.modules:
-        if not module.path.is_relative_to(base) or any(part in ASIDE for part in module.path.parts):
-            continue
-        reads_credentials |= "CREDENTIALS_DIRECTORY" in module.text
-        read += [*_fields(sources, module, classes), *_os_environ(module), *_calls(sources, module)]
-    data = {
-        setting.name: form
-        for setting in read
-        if (form := _data_form(setting.name, services)) and setting.name not in GIVEN
-    }
+    getters = _getters(modules)
+    for module in modules:
+        found = [
+            *_fields(sources, module, classes),
+            *_os_environ(module),
+            *_calls(sources, module),
+            *_of_getters(sources, module, getters),
+        ]
+        read += found
+        forms = {setting.name: _data_form(setting, module, services) for setting in found}
+        data |= {name: form for name, form in forms.items() if form and name not in GIVEN}
     mine = [
         setting
         for setting in read
-        if setting.name not in {*data, *GIVEN} and not names.is_reserved_variable(setting.name)
+        if setting.name not in {*data, *GIVEN, "ENVIRONMENT"} and not names.is_reserved_variable(setting.name)
     ]
     required = {setting.name for setting in mine if setting.is_required}
     secrets = {setting.name for setting in mine if setting.is_secret or SECRET.search(setting.name)}
     if services.external:  # the URL of a database elsewhere has its password
         secrets |= {name for name in required if URL.search(name)}
     unset = {setting.name for setting in mine if setting.may_be_missing and setting.name in secrets - required}
-    examples = _examples(sources.folder, base)
+    known = {setting.name for setting in mine if setting.default and KNOWN.search(setting.name)}
+    examples = _examples(sources.folder, base, modules)
+    stages = _stages(sources, modules, classes)
     return Environment(
         data=dict(sorted(data.items())),
         secrets=tuple(sorted(required & secrets)),
         settings={name: examples.get(name, "") for name in sorted(required - secrets)},
         unset_secrets=tuple(sorted(unset)),
-        reads_credentials=reads_credentials,
+        known_secrets=tuple(sorted(known - required)),
+        finds_database=any(form in WHERE and not BROKER.search(name) for name, form in data.items())
+        or any(re.search(r"\b(DATABASE_URL|PGHOST)\b", module.text, re.IGNORECASE) for module in sources.modules),
+        name=_named_stage(stages, "production", "production"),
+        staging_name=_named_stage(stages, "staging", _named_stage(stages, "production", "staging")),
+        reads_credentials=any("CREDENTIALS_DIRECTORY" in module.text for module in modules),
     )
 
 
-def _data_form(name: str, services: Services) -> str:
-    for pattern, form in DATA:
-        if re.fullmatch(pattern, name):
-            is_broker = form in {"{broker_url}", "{redis_url}"} or "REDIS" in pattern
-            return form if (services.broker if is_broker else services.postgres) else ""
+def _data_form(setting: Setting, module: Module, services: Services) -> str:
+    for name in _usual_names(setting, module):
+        for pattern, form in DATA:
+            if re.fullmatch(pattern, name):
+                is_broker = form in {"{broker_url}", "{redis_url}"} or BROKER.search(pattern)
+                return form if (services.broker if is_broker else services.postgres) else ""
     return ""
+
+
+def _usual_names(setting: Setting, module: Module) -> Iterator[str]:
+    """Yield a setting's name, also without the prefix of its class or of the app: APP_DB_HOST is DB_HOST."""
+    name = re.sub("__+", "_", setting.name)
+    yield name
+    for part in (setting.prefix, *module.path.with_suffix("").parts):
+        prefix = f"{re.sub('[^A-Z0-9]+', '_', part.upper()).strip('_')}_"
+        if len(prefix) > 1 and name.startswith(prefix) and not ELSEWHERE.search(prefix):
+            yield name.removeprefix(prefix)
 
 
 def _settings_classes(sources: Sources) -> dict[Origin, Options]:
@@ -156,7 +205,7 @@ def _settings_classes(sources: Sources) -> dict[Origin, Options]:
                 classes[module.path, node.name] = Options(
                     _config(node, "env_prefix") or inherited.prefix,
                     _config(node, "env_nested_delimiter") or inherited.delimiter,
-                    inherited.is_optional_missing,
+                    inherited.is_first_version,
                 )
                 found = True
     return classes
@@ -177,16 +226,17 @@ def _fields_of(
         kind = ast.unparse(field.annotation)
         if field.target.id == "model_config" or field.target.id.startswith("_") or "ClassVar" in kind:
             continue
-        alias, has_no_default = _field(field)
-        has_no_default &= not (options.is_optional_missing and re.search(r"\bOptional\[|\| None\b", kind))
+        alias, has_no_default = _field(field, is_first_version=options.is_first_version)
+        has_no_default &= not (options.is_first_version and re.search(r"\bOptional\[|\| None\b", kind))
         name = (alias or f"{options.prefix}{field.target.id}").upper()
         nested = _class(sources, module, field.annotation) if options.delimiter else None
         is_needed = is_required and has_no_default
         if nested:
-            inner = replace(options, prefix=f"{name}{options.delimiter}")
+            inner = replace(options, prefix=f"{name}{options.delimiter}", above=options.above or options.prefix)
             yield from _fields_of(sources, *nested, inner, is_required=is_needed)
         else:
-            yield Setting(name, is_needed, is_secret="Secret" in kind)
+            prefix = options.above or options.prefix
+            yield Setting(name, is_needed, is_secret="Secret" in kind, prefix=prefix, default=_text(field.value))
 
 
 def _class(sources: Sources, module: Module, node: ast.expr) -> tuple[Module, ast.ClassDef] | None:
@@ -216,7 +266,17 @@ def _config(node: ast.ClassDef, option: str) -> str:
     return ""
 
 
-def _field(field: ast.AnnAssign) -> tuple[str, bool]:
+def _text(value: ast.expr | None) -> str:
+    """Return the text that a default is, also in `Field("x")`, `Field(default="x")` and `SecretStr("x")`."""
+    if isinstance(value, ast.Constant):
+        return value.value if isinstance(value.value, str) else ""
+    if isinstance(value, ast.Call) and (_is_field(value) or "Secret" in ast.unparse(value.func)):
+        named = {keyword.arg: keyword.value for keyword in value.keywords}
+        return _text(value.args[0] if value.args else named.get("default"))
+    return ""
+
+
+def _field(field: ast.AnnAssign, *, is_first_version: bool) -> tuple[str, bool]:
     """Return the alias of a setting, empty if there is none, and whether it has no default that is always the same."""
     annotated = [each for each in ast.walk(field.annotation) if _is_field(each)]
     value = field.value or next(iter(annotated), None)
@@ -227,13 +287,15 @@ def _field(field: ast.AnnAssign) -> tuple[str, bool]:
     if not (isinstance(value, ast.Call) and _is_field(value)):
         return "", RANDOM.match(ast.unparse(value)) is not None
     keywords = {keyword.arg: keyword.value for keyword in value.keywords}
-    alias = keywords.get("validation_alias") or keywords.get("alias")
+    alias = keywords.get("validation_alias") or keywords.get("alias") or (is_first_version and keywords.get("env"))
     default = value.args[0] if value.args else keywords.get("default")
     has_default = (default is not None and ast.unparse(default) not in {"...", "Ellipsis"}) or (
         "default_factory" in keywords
     )
     if isinstance(alias, ast.Call) and alias.args:  # AliasChoices: the first
         alias = alias.args[0]
+    if isinstance(alias, ast.List | ast.Tuple) and alias.elts:
+        alias = alias.elts[0]
     return str(alias.value) if isinstance(alias, ast.Constant) else "", not has_default
 
 
@@ -264,7 +326,8 @@ def _os_environ(module: Module) -> Iterator[Setting]:
         if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Load) and (name := _key(module, node)):
             yield Setting(name, is_required=name not in optional - demanded, may_be_missing=True)
         elif isinstance(node, ast.Call) and module.resolve(node.func) in GETTERS and (name := _may_miss(module, node)):
-            yield Setting(name, is_required=name in demanded, may_be_missing=len(node.args) == 1)
+            default = _text(node.args[1]) if len(node.args) > 1 else ""
+            yield Setting(name, name in demanded, may_be_missing=len(node.args) == 1, default=default)
 
 
 def _key(module: Module, node: ast.Subscript) -> str:
@@ -295,7 +358,8 @@ def _calls(sources: Sources, module: Module) -> Iterator[Setting]:
             keywords = {keyword.arg: keyword.value for keyword in node.keywords}
             has_default = "default" in keywords or len(node.args) > (2 if "starlette" in module.text else 1)
             is_secret = "Secret" in ast.unparse(keywords["cast"]) if "cast" in keywords else False
-            yield Setting(str(node.args[0].value), not has_default, is_secret)
+            default = _text(keywords.get("default") or (node.args[-1] if len(node.args) > 1 else None))
+            yield Setting(str(node.args[0].value), not has_default, is_secret, default=default)
 
 
 def _reads(sources: Sources, module: Module, node: ast.expr) -> bool:
@@ -312,11 +376,71 @@ def _reads(sources: Sources, module: Module, node: ast.expr) -> bool:
     )
 
 
-def _examples(folder: Path, base: PurePosixPath) -> dict[str, str]:
+def _getters(modules: list[Module]) -> dict[Origin, bool]:
+    """Return the app's own functions that read the variable of their first parameter, and whether each insists on it.
+
+    Insisting is to fail without the variable, for which the default is the only parameter that may be left out.
+    """
+    found: dict[Origin, bool] = {}
+    for module in modules:
+        for node in module.statements():
+            if not isinstance(node, ast.FunctionDef) or not node.args.args:
+                continue
+            inner = list(ast.walk(node))
+            asked = [each.args[0] for each in inner if isinstance(each, ast.Call) and each.args and module.resolve(each.func) in GETTERS]
+            taken = [each.slice for each in inner if isinstance(each, ast.Subscript) and module.resolve(each.value) == "os.environ"]
+            if node.args.args[0].arg in {each.id for each in (*asked, *taken) if isinstance(each, ast.Name)}:
+                fails = bool(taken) or any(isinstance(each, ast.Raise) for each in inner)
+                found[module.path, node.name] = fails and len(node.args.defaults) <= 1
+    return found
+
+
+def _of_getters(sources: Sources, module: Module, getters: dict[Origin, bool]) -> Iterator[Setting]:
+    for node in ast.walk(module.tree) if getters else ():
+        if not isinstance(node, ast.Call) or not node.args or not isinstance(node.args[0], ast.Constant):
+            continue
+        origin = sources.origin(module, node.func)
+        if origin in getters and re.fullmatch(r"[A-Z_][A-Z0-9_]*", str(node.args[0].value)):
+            given = [*node.args[1:], *(keyword.value for keyword in node.keywords)]
+            default = next((each for each in given if isinstance(each, ast.Constant)), None)
+            is_required = getters[origin] and not any(isinstance(each, ast.Constant | ast.List) for each in given)
+            yield Setting(str(node.args[0].value), is_required, may_be_missing=not given, default=_text(default))
+
+
+def _stages(sources: Sources, modules: list[Module], classes: dict[Origin, Options]) -> list[str]:
+    """Return the texts that a setting ENVIRONMENT may have: those of its Literal or of its enumeration."""
+    for module in modules:
+        for node in ast.walk(module.tree):
+            for field in node.body if isinstance(node, ast.ClassDef) and (module.path, node.name) in classes else ():
+                if isinstance(field, ast.AnnAssign) and ast.unparse(field.target).upper() == "ENVIRONMENT":
+                    within: list[ast.AST] = [field.annotation]
+                    for name in (each for each in ast.walk(field.annotation) if isinstance(each, ast.Name)):
+                        path, kind = sources.origin(module, name) or (None, "")
+                        there = sources.by_path.get(path) if path else None
+                        within += [
+                            each.value if isinstance(each, ast.Assign) else each
+                            for statement in (there.statements() if there else ())
+                            if getattr(statement, "name", "") == kind and "Enum" in ast.unparse(statement)
+                            for each in getattr(statement, "body", ())
+                        ]
+                    texts = (each for part in within for each in ast.walk(part) if isinstance(each, ast.Constant))
+                    return [each.value for each in texts if isinstance(each.value, str)]
+    return []
+
+
+def _named_stage(stages: list[str], stage: str, otherwise: str) -> str:
+    """Return which of the allowed texts means a stage: the same, else one that begins alike."""
+    alike = [name for name in stages if name.lower().startswith(stage[:4])]
+    return stage if stage in stages else next(iter(alike), otherwise)
+
+
+def _examples(folder: Path, base: PurePosixPath, modules: list[Module]) -> dict[str, str]:
+    """Return the values of example files, those nearest to the code last."""
+    above = {place for module in modules for place in module.path.parents}
     values: dict[str, str] = {}
-    for place in (PurePosixPath(), base):
-        for name in EXAMPLES:
-            path = folder / place / name
-            bindings = parse_stream(io.StringIO(text.read(path)))
-            values |= {binding.key: binding.value or "" for binding in bindings if binding.key}
+    for place in sorted({PurePosixPath(), *base.parents, base, *above}, key=lambda place: (len(place.parts), str(place))):
+        for path in sorted((folder / place).iterdir()):
+            if EXAMPLE.fullmatch(path.name) and path.is_file():
+                bindings = parse_stream(io.StringIO(text.read(path)))
+                values |= {binding.key: binding.value for binding in bindings if binding.key and binding.value}
     return values

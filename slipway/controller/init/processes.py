@@ -116,12 +116,16 @@ def _objects(modules: list[Module], root: PurePosixPath, kind: str) -> Iterator[
                 and isinstance(value.func.value, ast.Call)
             ):
                 value = value.func.value
-            if (
-                isinstance(value, ast.Call)
-                and isinstance(target, ast.Name)
-                and re.fullmatch(kind, module.resolve(value.func))
-            ):
-                yield f"{_dotted(module, root)}:{target.id}"
+            if isinstance(value, ast.Call) and isinstance(target, ast.Name):
+                declared = statement.annotation if isinstance(statement, ast.AnnAssign) else _returned(module, value)
+                if any(re.fullmatch(kind, module.resolve(each)) for each in (value.func, declared) if each):
+                    yield f"{_dotted(module, root)}:{target.id}"
+
+
+def _returned(module: Module, call: ast.Call) -> ast.expr | None:
+    """Return what a function of the same module says that it returns."""
+    functions = (node for node in module.statements() if isinstance(node, ast.FunctionDef))
+    return next((node.returns for node in functions if node.name == ast.unparse(call.func)), None)
 
 
 def _dotted(module: Module, root: PurePosixPath) -> str:

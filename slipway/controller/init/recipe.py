@@ -1,0 +1,98 @@
+"""What the stages of a Dockerfile copy and start."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+INSTRUCTION = re.compile(r"^[ \t]*([A-Za-z]+)[ \t]+(.+)$", re.MULTILINE)
+BARE = re.compile(r"(.*/)?(python|uv|debian|ubuntu|alpine)([:@].*)?")
+"""Images that start no server by themselves."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stage: its instructions in capitals, each with its arguments."""
+
+    base: str
+    name: str
+    instructions: tuple[tuple[str, str], ...]
+
+    def copied(self) -> Iterator[tuple[str, list[str], PurePosixPath]]:
+        """Yield what COPY and ADD copy: the stage that has it, empty for the context, the sources and the destination."""
+        workdir = PurePosixPath("/")
+        for instruction, text in self.instructions:
+            if instruction == "WORKDIR":
+                workdir /= text.strip("\"'")
+            elif instruction in {"COPY", "ADD"}:
+                words = [word for word in re.split(r"[\s\[\],\"]+", text) if word]
+                stage = next((word.partition("=")[2] for word in words if word.startswith("--from=")), "")
+                *sources, target = [word for word in words if not word.startswith("--")] or [""]
+                yield stage, sources, workdir / target
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A Dockerfile."""
+
+    stages: tuple[Stage, ...]
+
+    @classmethod
+    def parse(cls, text: str) -> "Recipe":
+        """Read a Dockerfile, with the defaults of its ARG where FROM names one."""
+        arguments: dict[str, str] = {}
+        stages: list[Stage] = []
+        for match in INSTRUCTION.finditer(re.sub(r"\\\n", " ", text)):
+            instruction, rest = match[1].upper(), match[2].strip()
+            if instruction == "FROM":
+                base, _, name = re.sub(r"--platform=\S+\s+", "", rest).partition(" ")
+                base = re.sub(r"\$\{?(\w+)(:-[^}]*)?\}?", lambda found: arguments.get(found[1], found[0]), base)
+                stages.append(Stage(base, re.sub(r"(?i)^\s*as\s+", "", name).strip(), ()))
+            elif stages:
+                last = stages[-1]
+                stages[-1] = Stage(last.base, last.name, (*last.instructions, (instruction, rest)))
+            elif instruction == "ARG":
+                name, _, value = rest.partition("=")
+                arguments[name] = value.strip("\"'")
+        return cls(tuple(stages))
+
+    def built_on(self, name: str = "") -> list[Stage]:
+        """Return a stage, the last one without a name, and those that it is built on."""
+        position = next((index for index, stage in enumerate(self.stages) if stage.name == name), None)
+        position = len(self.stages) - 1 if not name else position
+        if position is None or position < 0:
+            return []
+        earlier = Recipe(self.stages[:position])
+        above = self.stages[position].base
+        return [self.stages[position], *(earlier.built_on(above) if above else [])]
+
+    def starts_nothing(self, target: str = "") -> bool:
+        """Tell whether a stage's image has no command, as far as that can be known without the image it is built on."""
+        stages = self.built_on(target)
+        has_command = any(instruction in {"CMD", "ENTRYPOINT"} for stage in stages for instruction, _ in stage.instructions)
+        return bool(stages) and not has_command and BARE.fullmatch(stages[-1].base) is not None
+
+    @property
+    def healthcheck(self) -> str:
+        """The command of HEALTHCHECK; empty without one."""
+        commands = (text for stage in self.built_on() for name, text in stage.instructions if name == "HEALTHCHECK")
+        return next(commands, "")
+
+    def has(self, path: PurePosixPath, target: str = "") -> bool:
+        """Tell whether a stage's image has a file of the context, copied from there or from another stage with it."""
+        return any(self._places(path, self.built_on(target)))
+
+    def _places(self, path: PurePosixPath, stages: list[Stage]) -> Iterator[PurePosixPath]:
+        """Yield the folders of an image into which a file or a folder with it is copied."""
+        accepted = {str(path), "*", *(str(above) for above in path.parents), *(f"{above}/*" for above in path.parents)}
+        for stage in stages:
+            for other, sources, target in stage.copied():
+                if not other and accepted.intersection(source.removeprefix("./").rstrip("/") or "." for source in sources):
+                    yield target
+                # Of the other stage the folder itself, or one above it: not the virtual environment in it.
+                elif other and any(
+                    place.is_relative_to(PurePosixPath("/", source))
+                    for place in self._places(path, self.built_on(other))
+                    for source in sources
+                ):
+                    yield target
