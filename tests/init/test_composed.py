@@ -5,7 +5,6 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from slipway.controller.init.composed import Composed, composed_healthchecks, composed_processes
-from slipway.controller.init.existing import Dockerfile
 from slipway.controller.init.findings import find
 
 TOP = PurePosixPath()
@@ -41,6 +40,60 @@ def test_a_service_of_the_apps_image_with_a_command_is_a_process(
 ) -> None:
     found = commands(tmp_path, f"{WEB}    image: notes\n  mail-worker: {service}\n")
     assert found == ({"mail_worker": command} if command else {})
+
+
+def test_productions_file_lies_on_top_of_the_usual_one(tmp_path: Path) -> None:
+    production = "services:\n  api: {command: gunicorn main:app}\n  worker: {command: python jobs.py}\n"
+    (tmp_path / "docker-compose.prod.yml").write_text(production)
+    assert commands(tmp_path, f"{WEB}  worker:\n    build: .\n    command: watchmedo jobs.py\n") == {
+        "worker": "exec python jobs.py"
+    }
+
+
+def test_compose_files_in_the_folder_docker(tmp_path: Path) -> None:
+    (tmp_path / "docker").mkdir()
+    (tmp_path / "docker/compose.yaml").write_text("services:\n  worker: {build: .., command: python jobs.py}\n")
+    composed = Composed.read(tmp_path, [TOP])
+    assert [process.command for process in composed_processes(composed, tmp_path)] == ["exec python jobs.py"]
+
+
+@pytest.mark.parametrize(
+    ("build", "found"),
+    [
+        ("{context: ., dockerfile: images/api.Dockerfile}", ("images/api.Dockerfile", ".")),
+        ("{context: api, dockerfile: ../images/api.Dockerfile}", ("images/api.Dockerfile", "api")),
+        ("api", ("api/Dockerfile", "api")),
+        # Not the app's,
+        ("web", None),
+        ("{context: ., dockerfile: web/Dockerfile}", None),
+        ("{context: ., dockerfile: missing}", None),
+        # nor of this repository.
+        ("{context: .., dockerfile: Dockerfile}", None),
+        ("{context: '${FOLDER}'}", None),
+        ("3", None),
+    ],
+)
+def test_the_dockerfile_that_compose_builds_the_app_from(
+    build: str, found: tuple[str, str] | None, tmp_path: Path
+) -> None:
+    folder = tmp_path / "shop"
+    for path, base in (("images/api.Dockerfile", "python"), ("api/Dockerfile", "python"), ("web/Dockerfile", "node")):
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text(f"FROM {base}\nCOPY . .\n")
+    (tmp_path / "Dockerfile").write_text("FROM python\n")
+    (folder / "compose.yaml").write_text(f"services:\n  it: {{build: {build}}}\n  again: {{build: {build}}}\n")
+    built = Composed.read(folder, [TOP]).dockerfiles(folder, PurePosixPath("api/main.py"))
+    assert [(str(each.path), str(each.context)) for each in built] == ([found] if found else [])
+
+
+def test_health_checks_are_those_of_the_apps_image(tmp_path: Path) -> None:
+    (tmp_path / "compose.yaml").write_text(
+        "services:\n  api: {build: ., image: notes, healthcheck: {test: [CMD, curl, 'http://localhost:8000/alive']}}\n"
+        "  other: {image: notes, healthcheck: {test: curl http://localhost/x}}\n"
+        "  front: {build: web, healthcheck: {test: curl http://localhost/front}}\n  off: {image: notes, healthcheck: 3}\n"
+    )
+    checks = composed_healthchecks(Composed.read(tmp_path, [TOP]), tmp_path)
+    assert checks == "CMD curl http://localhost:8000/alive\ncurl http://localhost/x"
 
 
 @pytest.mark.parametrize("text", ["", "[]", "services: []", "services:\n  a: [", "services: {a: }", "a: b"])

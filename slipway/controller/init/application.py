@@ -103,6 +103,16 @@ def factories_with_arguments(sources: Sources) -> list[App]:
     return sorted((App(*origin) for origin, bare in _makers(sources).items() if not bare), key=_rank)
 
 
+def made_by(sources: Sources, factory: App) -> set[Origin | None]:
+    """Return the objects that come from a factory: `app = create_app()` is the same app."""
+    return {
+        (module.path, name)
+        for module in sources.modules
+        for name, call in _assigned(module)
+        if isinstance(call, ast.Call) and sources.origin(module, call.func) == (factory.file, factory.name)
+    }
+
+
 def from_command(text: str, sources: Sources, apps: Iterable[App]) -> App | None:
     """Return the app that a command starts: `uvicorn shop.main:app`, `fastapi run shop/main.py`.
 
@@ -141,7 +151,7 @@ def calls_of_servers(sources: Sources) -> str:
     """Return commands that do what `uvicorn.run(...)` and its like do in Python, one per line."""
     lines = []
     for module in sources.modules:
-        for node in ast.walk(module.tree) if STARTERS.search(module.text) else ():
+        for node in ast.walk(module.tree) if SERVERS.search(module.text) else ():
             if not isinstance(node, ast.Call) or not STARTERS.fullmatch(module.resolve(node.func)):
                 continue
             named = {keyword.arg: keyword.value for keyword in node.keywords}
@@ -223,7 +233,9 @@ def _inner_makers(sources: Sources, makers: dict[Origin, bool]) -> set[Origin]:
         inner
         for module in sources.modules
         for node in module.statements()
-        if isinstance(node, ast.FunctionDef) and makers.get((module.path, node.name)) and not App(module.path, "").is_aside
+        if isinstance(node, ast.FunctionDef)
+        and makers.get((module.path, node.name))
+        and not App(module.path, "").is_aside
         for call in ast.walk(node)
         if isinstance(call, ast.Call)
         and (inner := sources.origin(module, call.func)) in makers

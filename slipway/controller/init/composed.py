@@ -54,7 +54,9 @@ class Composed:
             if not context or not path or not path.is_file() or not (folder / app).is_relative_to(context):
                 continue
             if path.is_relative_to(folder) and context.is_relative_to(folder) and is_pythons(text.read(path)):
-                found.append(Dockerfile(PurePosixPath(path.relative_to(folder)), PurePosixPath(context.relative_to(folder))))
+                found.append(
+                    Dockerfile(PurePosixPath(path.relative_to(folder)), PurePosixPath(context.relative_to(folder)))
+                )
         return list(dict.fromkeys(found))
 
     def of_image(self, context: Path) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -16,8 +16,11 @@ from slipway.model import names
 
 SECRET = re.compile(r"SECRET|PASSWORD|PASSWD|TOKEN|CREDENTIAL|PRIVATE|API_?KEY|ACCESS_?KEY|_KEY$|_DSN$")
 URL = re.compile(r"(URL|URI|DSN)$")
-EXAMPLE = re.compile(r"\.?env[\w.-]*[._-](example|sample|template|dist|tmpl|default)|\.?(example|sample|template)[._-]env")
+EXAMPLE = re.compile(
+    r"\.?env[\w.-]*[._-](example|sample|template|dist|tmpl|default)|\.?(example|sample|template)[._-]env"
+)
 """The names of files with example values: `.env.example`, `env.template`, `.env.prod.example`."""
+DEVELOPMENT = re.compile(r"dev|local|test")
 STORE = r"(POSTGRES(QL)?|PG|DB|DATABASE|SQL)"
 DATA = (
     (
@@ -33,7 +36,10 @@ DATA = (
     (r"(REDIS|VALKEY)(_\w+)?_HOST", "{host}"),
     (r"(REDIS|VALKEY)(_\w+)?_PORT", "6379"),
     (r"(REDIS|VALKEY)(_\w+)?_(PASSWORD|PASSWD|PASS)", "{broker_password}"),
-    (r"(REDIS|VALKEY|CACHE)_?(URL|URI|DSN|BACKEND)|(CELERY_)?RESULT_BACKEND(_URL)?|CELERY_BACKEND(_URL)?", "{redis_url}"),
+    (
+        r"(REDIS|VALKEY|CACHE)_?(URL|URI|DSN|BACKEND)|(CELERY_)?RESULT_BACKEND(_URL)?|CELERY_BACKEND(_URL)?",
+        "{redis_url}",
+    ),
 )
 """The usual names for where the data is, and the form that app_data_environment gives each."""
 WHERE = {"{database_url}", "{host}"}
@@ -81,7 +87,7 @@ class Options:
     delimiter: str
     """Between the name of a setting that is a class and those inside of it; empty if such a setting is one name."""
     is_first_version: bool
-    """Pydantic 1, whose BaseSettings is pydantic's own: `str | None` is None without a default, and Field takes `env`."""
+    """Pydantic 1, whose BaseSettings is its own: `str | None` is None without a default, and Field takes `env`."""
     above: str = ""
     """The prefix of the outermost class."""
 
@@ -387,8 +393,16 @@ def _getters(modules: list[Module]) -> dict[Origin, bool]:
             if not isinstance(node, ast.FunctionDef) or not node.args.args:
                 continue
             inner = list(ast.walk(node))
-            asked = [each.args[0] for each in inner if isinstance(each, ast.Call) and each.args and module.resolve(each.func) in GETTERS]
-            taken = [each.slice for each in inner if isinstance(each, ast.Subscript) and module.resolve(each.value) == "os.environ"]
+            asked = [
+                each.args[0]
+                for each in inner
+                if isinstance(each, ast.Call) and each.args and module.resolve(each.func) in GETTERS
+            ]
+            taken = [
+                each.slice
+                for each in inner
+                if isinstance(each, ast.Subscript) and module.resolve(each.value) == "os.environ"
+            ]
             if node.args.args[0].arg in {each.id for each in (*asked, *taken) if isinstance(each, ast.Name)}:
                 fails = bool(taken) or any(isinstance(each, ast.Raise) for each in inner)
                 found[module.path, node.name] = fails and len(node.args.defaults) <= 1
@@ -438,8 +452,11 @@ def _examples(folder: Path, base: PurePosixPath, modules: list[Module]) -> dict[
     """Return the values of example files, those nearest to the code last."""
     above = {place for module in modules for place in module.path.parents}
     values: dict[str, str] = {}
-    for place in sorted({PurePosixPath(), *base.parents, base, *above}, key=lambda place: (len(place.parts), str(place))):
-        for path in sorted((folder / place).iterdir()):
+    for place in sorted(
+        {PurePosixPath(), *base.parents, base, *above}, key=lambda place: (len(place.parts), str(place))
+    ):
+        # Production's values come last, and so win.
+        for path in sorted((folder / place).iterdir(), key=lambda path: (not DEVELOPMENT.search(path.name), path.name)):
             if EXAMPLE.fullmatch(path.name) and path.is_file():
                 bindings = parse_stream(io.StringIO(text.read(path)))
                 values |= {binding.key: binding.value for binding in bindings if binding.key and binding.value}

@@ -18,13 +18,20 @@ PRODUCTION = tuple(
 """Compose files for production, alone or on top of the usual one."""
 STARTS = ("Procfile", *COMPOSE, *PRODUCTION, "Makefile", "justfile")
 SCRIPTS = ("*.sh", "scripts/*.sh", "docker/*.sh", "bin/*.sh")
+PYTHON = re.compile(r"^\s*(?:uv run |poetry run )?python3? (?!-m alembic)\S", re.MULTILINE)
+NO_PREPARATION = re.compile(
+    r"uvicorn|gunicorn|fastapi|hypercorn|granian|pytest|docker|revision|celery|downgrade|exec \""
+)
+"""What a script has that serves, tests, or is for another machine or a person."""
 DOCKERFILES = tuple(
     f"{folder}{name}"
     for folder in ("", "docker/")
     for name in ("Dockerfile.prod", "Dockerfile.production", "Dockerfile", "dockerfile", "Containerfile")
 )
 """Production's first: a Dockerfile beside it is for development."""
-OTHERS = re.compile(r"^FROM\s+(\S*/)?(node|nginx|bun|deno|golang|caddy|httpd|rust|postgres|redis)\b", re.MULTILINE | re.IGNORECASE)
+OTHERS = re.compile(
+    r"^FROM\s+(\S*/)?(node|nginx|bun|deno|golang|caddy|httpd|rust|postgres|redis)\b", re.MULTILINE | re.IGNORECASE
+)
 OURS = re.compile(r"python|\bpip|\buv\b|poetry|\bpdm\b|\.py\b|uvicorn|gunicorn|granian|hypercorn", re.IGNORECASE)
 
 
@@ -39,19 +46,21 @@ class Dockerfile:
 def commands(folder: Path, places: list[PurePosixPath]) -> str:
     """Return the text of the files in some folders that may start the app, those of Docker without comments."""
     files = [folder / place / name for place in dict.fromkeys(places) for name in (*DOCKERFILES, *STARTS)]
-    scripts = [
-        script
-        for place in dict.fromkeys(places)
-        for pattern in SCRIPTS
-        for script in sorted((folder / place).glob(pattern))
-    ]
-    texts = [text.read(file) for file in (*files, *scripts) if file.is_file()]
+    texts = [text.read(file) for file in (*files, *_scripts(folder, places)) if file.is_file()]
     return "\n".join(line for each in texts for line in each.splitlines() if not line.lstrip().startswith("#"))
 
 
-def find_dockerfile(
-    folder: Path, places: list[PurePosixPath], built: Collection[Dockerfile] = ()
-) -> Dockerfile | None:
+def find_preparation(folder: Path, workdir: PurePosixPath) -> PurePosixPath | None:
+    """Return a script of the app that migrates and then fills the database; None without one."""
+    for script in _scripts(folder, [workdir]):
+        content = text.read(script)
+        prepares = re.search(r"^[^#\n]*\balembic\b.* upgrade\b", content, re.MULTILINE) and PYTHON.search(content)
+        if prepares and not NO_PREPARATION.search(content):
+            return PurePosixPath(script.relative_to(folder))
+    return None
+
+
+def find_dockerfile(folder: Path, places: list[PurePosixPath], built: Collection[Dockerfile] = ()) -> Dockerfile | None:
     """Return the Dockerfile of the first folder that has one, and its context: Compose's, or where its files are.
 
     Args:
@@ -87,6 +96,15 @@ def composed_stage(folder: Path, dockerfile: Dockerfile, places: list[PurePosixP
     stages = re.findall(r"^FROM\s+\S+(?:\s+AS\s+(\S+))?", recipe, re.MULTILINE | re.IGNORECASE)
     built = [stage for stage in stages if stage and stage in targets]
     return built[-1] if built and stages[-1] not in built else ""
+
+
+def _scripts(folder: Path, places: list[PurePosixPath]) -> list[Path]:
+    return [
+        script
+        for place in dict.fromkeys(places)
+        for pattern in SCRIPTS
+        for script in sorted((folder / place).glob(pattern))
+    ]
 
 
 def is_written_here(path: Path) -> bool:

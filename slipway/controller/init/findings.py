@@ -13,6 +13,7 @@ from slipway.controller.init.application import (
     find_apps,
     from_command,
     from_entrypoint,
+    made_by,
 )
 from slipway.controller.init.ci import find_tests
 from slipway.controller.init.composed import Composed, composed_healthchecks, composed_processes
@@ -20,7 +21,7 @@ from slipway.controller.init.context import Context, find_context
 from slipway.controller.init.environment import Environment, find_environment
 from slipway.controller.init.migrations import find_migrations
 from slipway.controller.init.packages import Packages, find_packages
-from slipway.controller.init.processes import Process, find_processes, has_release, of_procfile
+from slipway.controller.init.processes import Process, find_processes, has_release, joined, of_procfile
 from slipway.controller.init.python import is_allowed, python_version
 from slipway.controller.init.questions import Ask, Question, Site, answer, find_site, recorded
 from slipway.controller.init.recipe import Recipe
@@ -77,6 +78,10 @@ class Findings:
     """The Dockerfile takes the Procfile into the image."""
     starts_nothing: bool
     """The Dockerfile names no command."""
+    is_for_development: bool
+    """The Dockerfile's command watches the code."""
+    preparation: PurePosixPath | None
+    """A script that migrates and then fills the database."""
     is_python_allowed: bool
     """The project may run with `python`."""
     writes_beside_code: bool
@@ -160,8 +165,7 @@ def find(folder: Path, ask: Ask | None) -> Findings:
         tests=find_tests(folder, sources, packages, python),
         processes=of_procfile(text.read(procfile))
         if procfile.is_file()
-        else find_processes(sources, packages, root)
-        or composed_processes(composed, context),
+        else joined(find_processes(sources, packages, root), composed_processes(composed, context)),
         services=services,
         environment=find_environment(sources, services, workdir),
         ready_path=ready or answer(ask, Question("A path that answers 2xx when the app can serve", default)),
@@ -174,6 +178,8 @@ def find(folder: Path, ask: Ask | None) -> Findings:
         stage=stage,
         copies_procfile=recipe.has(PurePosixPath(os.path.relpath(procfile, context)), stage),
         starts_nothing=recipe.starts_nothing(stage),
+        is_for_development=recipe.is_for_development(stage),
+        preparation=existing.find_preparation(folder, workdir),
         is_python_allowed=is_allowed(folder, packages, python),
         writes_beside_code=has_file_beside_the_code(own) and not services.postgres,
         others=others,
@@ -213,4 +219,5 @@ def _choose(sources: Sources, ask: Ask | None) -> tuple[App, tuple[App, ...]]:
         chosen = answer(ask, Question("The app to deploy", names[0], names)) if len(apps) > 1 else names[0]
         app = apps[names.index(chosen)] if chosen in names else apps[0]
     same = {(app.file, app.name), sources.origin(sources.by_path[app.file], ast.Name(app.name))}
+    same |= made_by(sources, app)
     return app, tuple(each for each in apps if (each.file, each.name) not in same)

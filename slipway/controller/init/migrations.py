@@ -56,7 +56,10 @@ def _alembic(folder: Path, place: PurePosixPath, workdir: PurePosixPath, command
     typed = TYPED.search(commands)
     named = CONFIG.search(typed[1]) if typed else None
     options = re.sub(r"\s+", " ", CONFIG.sub("", typed[1])) if typed else ""
-    alembic, upgrade = "alembic" if by_name else "python -m alembic", f"{options} upgrade {typed[2] if typed else 'head'}"
+    alembic, upgrade = (
+        "alembic" if by_name else "python -m alembic",
+        f"{options} upgrade {typed[2] if typed else 'head'}",
+    )
     if place == workdir:
         return f"{alembic}{upgrade}"
     file = _relative(place / "alembic.ini", workdir)
@@ -68,7 +71,7 @@ def _alembic(folder: Path, place: PurePosixPath, workdir: PurePosixPath, command
 def _is_seen_from(place: Path, workdir: Path) -> bool:
     """Tell whether an alembic.ini names its scripts as seen from another folder: it is for `alembic -c`."""
     located = re.search(r"^script_location\s*=\s*([\w./-]+)\s*$", read(place / "alembic.ini"), re.MULTILINE)
-    return bool(located) and not (place / located[1]).is_dir() and (workdir / located[1]).is_dir()
+    return located is not None and not (place / located[1]).is_dir() and (workdir / located[1]).is_dir()
 
 
 def _below(folder: Path, place: PurePosixPath, name: str) -> list[PurePosixPath]:
@@ -77,7 +80,9 @@ def _below(folder: Path, place: PurePosixPath, name: str) -> list[PurePosixPath]
     for where, folders, files in os.walk(folder / place):
         here = PurePosixPath(Path(where).relative_to(folder))
         depth = len(here.parts) - len(place.parts)
-        folders[:] = sorted(each for each in folders if each not in SKIPPED and not each.startswith(".") and depth < DEPTH)
+        folders[:] = sorted(
+            each for each in folders if each not in SKIPPED and not each.startswith(".") and depth < DEPTH
+        )
         if name in files and depth:
             found.append(here)
     return sorted(found, key=lambda each: len(each.parts))

@@ -32,6 +32,8 @@ QUEUES = (*CELERY, *ARQ, *TASKIQ, *DRAMATIQ, "rq", "saq", "huey", "procrastinate
 """Packages whose tasks a process of its own runs."""
 SINGLE = {"beat", "scheduler", "clock", "cron"}
 """Names of processes that send what is due: two of them would send it twice."""
+SCHEDULES = re.compile(r"\b(beat|scheduler|rqscheduler)\b")
+"""In the command of such a process."""
 
 
 def of_procfile(text: str) -> tuple[Process, ...]:
@@ -47,6 +49,13 @@ def of_procfile(text: str) -> tuple[Process, ...]:
 def has_release(text: str) -> bool:
     """Tell whether a Procfile has a command that runs before a release."""
     return re.search(r"^release:\s*\S", text, re.MULTILINE) is not None
+
+
+def joined(found: tuple[Process, ...], composed: tuple[Process, ...]) -> tuple[Process, ...]:
+    """Return the processes that the code shows, with Compose's scheduler if that is not among these; else Compose's."""
+    if not found or any(process.is_single for process in found):
+        return found or composed
+    return found + tuple(process for process in composed if SCHEDULES.search(process.command))
 
 
 def find_processes(sources: Sources, packages: Packages, root: PurePosixPath) -> tuple[Process, ...]:

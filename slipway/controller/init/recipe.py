@@ -19,7 +19,7 @@ class Stage:
     instructions: tuple[tuple[str, str], ...]
 
     def copied(self) -> Iterator[tuple[str, list[str], PurePosixPath]]:
-        """Yield what COPY and ADD copy: the stage that has it, empty for the context, the sources and the destination."""
+        """Yield what COPY and ADD copy: the stage that has it, empty for the context, the sources, the destination."""
         workdir = PurePosixPath("/")
         for instruction, text in self.instructions:
             if instruction == "WORKDIR":
@@ -69,8 +69,15 @@ class Recipe:
     def starts_nothing(self, target: str = "") -> bool:
         """Tell whether a stage's image has no command, as far as that can be known without the image it is built on."""
         stages = self.built_on(target)
-        has_command = any(instruction in {"CMD", "ENTRYPOINT"} for stage in stages for instruction, _ in stage.instructions)
+        has_command = any(
+            instruction in {"CMD", "ENTRYPOINT"} for stage in stages for instruction, _ in stage.instructions
+        )
         return bool(stages) and not has_command and BARE.fullmatch(stages[-1].base) is not None
+
+    def is_for_development(self, target: str = "") -> bool:
+        """Tell whether a stage's image starts a server that watches the code."""
+        commands = (text for stage in self.built_on(target) for name, text in stage.instructions if name == "CMD")
+        return "--reload" in next(commands, "")
 
     @property
     def healthcheck(self) -> str:
@@ -87,12 +94,12 @@ class Recipe:
         accepted = {str(path), "*", *(str(above) for above in path.parents), *(f"{above}/*" for above in path.parents)}
         for stage in stages:
             for other, sources, target in stage.copied():
-                if not other and accepted.intersection(source.removeprefix("./").rstrip("/") or "." for source in sources):
-                    yield target
-                # Of the other stage the folder itself, or one above it: not the virtual environment in it.
-                elif other and any(
-                    place.is_relative_to(PurePosixPath("/", source))
-                    for place in self._places(path, self.built_on(other))
-                    for source in sources
-                ):
+                if not other:
+                    names = {source.removeprefix("./").rstrip("/") or "." for source in sources}
+                    has_it = bool(accepted & names)
+                else:  # the folder itself or one above it, not the virtual environment in it
+                    folders = [PurePosixPath("/", source) for source in sources]
+                    places = self._places(path, self.built_on(other))
+                    has_it = any(place.is_relative_to(folder) for place in places for folder in folders)
+                if has_it:
                     yield target
