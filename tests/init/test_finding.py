@@ -877,7 +877,7 @@ def test_what_the_app_calls_its_environments(kind: str, names: tuple[str, str], 
         f"class S(BaseSettings):\n    environment: {kind}\n",
     )
     found = find_environment(Sources.read(tmp_path), Services(), TOP)
-    assert (found.name, found.staging_name, found.settings) == (*names, {})
+    assert (found.production_name, found.staging_name, found.settings) == (*names, {})
 
 
 def test_values_of_example_files_beside_the_code_and_for_production(tmp_path: Path) -> None:

@@ -108,7 +108,7 @@ class Environment:
     """Secrets that have a default in the code, which everybody may read there."""
     finds_database: bool
     """The app reads where PostgreSQL is, as far as its code can be read."""
-    name: str
+    production_name: str
     """What the app calls production in ENVIRONMENT; `production` if it does not say."""
     staging_name: str
     reads_credentials: bool
@@ -168,7 +168,7 @@ def find_environment(sources: Sources, services: Services, base: PurePosixPath) 
         known_secrets=tuple(sorted(known - required)),
         finds_database=any(form in WHERE and not BROKER.search(name) for name, form in data.items())
         or any(re.search(r"\b(DATABASE_URL|PGHOST)\b", module.text, re.IGNORECASE) for module in sources.modules),
-        name=_named_stage(stages, "production", "production"),
+        production_name=_named_stage(stages, "production", "production"),
         staging_name=_named_stage(stages, "staging", _named_stage(stages, "production", "staging")),
         reads_credentials=any("CREDENTIALS_DIRECTORY" in module.text for module in modules),
     )
