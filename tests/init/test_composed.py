@@ -42,6 +42,13 @@ def test_a_service_of_the_apps_image_with_a_command_is_a_process(
     assert found == ({"mail_worker": command} if command else {})
 
 
+def test_a_profile_that_the_web_server_has_is_no_extra(tmp_path: Path) -> None:
+    text = "services:\n  api: {build: ., profiles: [app]}\n  worker: {build: ., command: python jobs.py, profiles: [app]}\n"
+    assert commands(tmp_path, text) == {"worker": "exec python jobs.py"}
+    assert commands(tmp_path, text.replace("jobs.py, profiles: [app]", "jobs.py, profiles: [app, debug]")) == {}
+    assert commands(tmp_path, text.replace("build: ., profiles: [app]", "build: .")) == {}
+
+
 def test_productions_file_lies_on_top_of_the_usual_one(tmp_path: Path) -> None:
     production = "services:\n  api: {command: gunicorn main:app}\n  worker: {command: python jobs.py}\n"
     (tmp_path / "docker-compose.prod.yml").write_text(production)

@@ -978,7 +978,15 @@ def test_composes_scheduler_is_one_more_process() -> None:
     assert joined((worker,), (worker, beat)) == (worker, beat)
     assert joined((worker, single), (beat,)) == (worker, single)
     assert joined((), (worker, beat)) == (worker, beat)
-    assert joined((worker,), (Process("mail", "exec celery -Q mail worker"),)) == (worker,)
+    assert joined((worker,), (Process("mail", "exec celery worker"),)) == (worker,)
+
+
+def test_composes_workers_for_queues_come_before_one_for_the_default_queue() -> None:
+    worker, beat = Process("worker", "exec celery worker"), Process("beat", "exec celery beat", is_single=True)
+    fast, slow = Process("fast", "exec celery worker -Q fast"), Process("slow", "exec celery worker --queues=slow")
+    composed = Process("celery_beat", "exec celery beat")
+    assert joined((worker,), (fast, slow, composed)) == (fast, slow, composed)
+    assert joined((worker, beat), (fast, slow, composed)) == (beat, fast, slow)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from slipway.controller.init import text
+from slipway.controller.init.application import SERVERS
 from slipway.controller.init.existing import COMPOSE, PRODUCTION, Dockerfile, is_pythons
 from slipway.controller.init.processes import Process
 
@@ -103,13 +104,22 @@ def _services(content: str) -> dict[str, dict[str, Any]]:
 
 
 def _processes(composed: Composed, context: Path) -> Iterator[Process]:
-    for key, service in composed.of_image(context):
+    services = dict(composed.of_image(context))
+    commands = {key: _command(service.get("command")) for key, service in services.items()}
+    # The image's own command serves; a profile of such a service is no extra that people start by hand.
+    serving = [service for key, service in services.items() if not commands[key] or SERVERS.search(commands[key])]
+    usual = {str(profile) for service in serving for profile in _list(service.get("profiles"))}
+    for key, service in services.items():
         name = re.sub(r"\W", "_", key)
-        command = _command(service.get("command"))
-        # People start a profile by hand, and only Compose knows the value of a variable.
-        is_usable = command and "$" not in command and not OTHERS.search(command)
-        if name not in RESERVED and is_usable and not service.get("profiles"):
-            yield Process(name, f"exec {command.removeprefix('exec ')}", is_single=True)
+        is_extra = not usual.issuperset(map(str, _list(service.get("profiles"))))
+        # Only Compose knows the value of a variable.
+        is_usable = commands[key] and "$" not in commands[key] and not OTHERS.search(commands[key])
+        if name not in RESERVED and is_usable and not is_extra:
+            yield Process(name, f"exec {commands[key].removeprefix('exec ')}", is_single=True)
+
+
+def _list(value: object) -> list[object]:
+    return value if isinstance(value, list) else []
 
 
 def _command(value: object) -> str:

@@ -34,6 +34,7 @@ SINGLE = {"beat", "scheduler", "clock", "cron"}
 """Names of processes that send what is due: two of them would send it twice."""
 SCHEDULES = re.compile(r"\b(beat|scheduler|rqscheduler)\b")
 """In the command of such a process."""
+QUEUED = re.compile(r"\s(-Q|--queues?)\b")
 
 
 def of_procfile(text: str) -> tuple[Process, ...]:
@@ -52,7 +53,14 @@ def has_release(text: str) -> bool:
 
 
 def joined(found: tuple[Process, ...], composed: tuple[Process, ...]) -> tuple[Process, ...]:
-    """Return the processes that the code shows, with Compose's scheduler if that is not among these; else Compose's."""
+    """Return the processes that the code shows, with Compose's scheduler if that is not among these; else Compose's.
+
+    Workers that Compose gives queues come before one that knows the default queue alone.
+    """
+    if any(QUEUED.search(process.command) for process in composed):
+        found = tuple(process for process in found if process.is_scheduler)
+        composed = composed if not found else tuple(each for each in composed if not SCHEDULES.search(each.command))
+        return found + composed
     if not found or any(process.is_single for process in found):
         return found or composed
     return found + tuple(process for process in composed if SCHEDULES.search(process.command))
