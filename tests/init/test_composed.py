@@ -6,6 +6,7 @@ import pytest
 
 from slipway.controller.init.composed import Composed, composed_healthchecks, composed_processes
 from slipway.controller.init.findings import find
+from slipway.controller.init.sources import Sources
 
 TOP = PurePosixPath()
 WEB = "services:\n  api:\n    build: .\n    command: uvicorn main:app\n"
@@ -13,7 +14,7 @@ WEB = "services:\n  api:\n    build: .\n    command: uvicorn main:app\n"
 
 def commands(folder: Path, text: str, context: PurePosixPath = TOP) -> dict[str, str]:
     (folder / "docker-compose.yml").write_text(text)
-    processes = composed_processes(Composed.read(folder, [TOP]), folder / context)
+    processes = composed_processes(Composed.read(folder, [TOP]), folder / context, Sources.read(folder))
     return {process.name: process.command for process in processes}
 
 
@@ -29,6 +30,17 @@ def commands(folder: Path, text: str, context: PurePosixPath = TOP) -> dict[str,
         ("{build: ., command: 'python jobs.py $NAME'}", None),
         ("{build: ./other, command: python jobs.py}", None),
         ("{build: .}", None),
+        # The web server by another way,
+        ("{build: ., command: python run.py}", None),
+        ("{build: ., command: python -m shop}", None),
+        ("{build: ., command: /start, ports: ['8000:8000']}", None),
+        ("{build: ., command: python -m shop.jobs}", "exec python -m shop.jobs"),
+        # and what only Compose can reach.
+        ("{build: ., command: 'rq worker --url redis://api:6379'}", None),
+        (
+            "{build: ., command: 'rq worker --url redis://elsewhere:6379'}",
+            "exec rq worker --url redis://elsewhere:6379",
+        ),
         ("{image: postgres, command: postgres -c fsync=off}", None),
         ("{build: ., command: 3}", None),
         ('{build: ., command: "python \'jobs.py"}', None),
@@ -38,6 +50,9 @@ def commands(folder: Path, text: str, context: PurePosixPath = TOP) -> dict[str,
 def test_a_service_of_the_apps_image_with_a_command_is_a_process(
     service: str, command: str | None, tmp_path: Path
 ) -> None:
+    for path in ("run.py", "shop/__main__.py"):
+        (tmp_path / path).parent.mkdir(exist_ok=True)
+        (tmp_path / path).write_text("import uvicorn\nuvicorn.run('main:app')\n")
     found = commands(tmp_path, f"{WEB}    image: notes\n  mail-worker: {service}\n")
     assert found == ({"mail_worker": command} if command else {})
 
@@ -61,7 +76,9 @@ def test_compose_files_in_the_folder_docker(tmp_path: Path) -> None:
     (tmp_path / "docker").mkdir()
     (tmp_path / "docker/compose.yaml").write_text("services:\n  worker: {build: .., command: python jobs.py}\n")
     composed = Composed.read(tmp_path, [TOP])
-    assert [process.command for process in composed_processes(composed, tmp_path)] == ["exec python jobs.py"]
+    assert [process.command for process in composed_processes(composed, tmp_path, Sources.read(tmp_path))] == [
+        "exec python jobs.py"
+    ]
 
 
 @pytest.mark.parametrize(

@@ -165,6 +165,16 @@ def test_a_factory_of_another_module_is_the_module_level_apps(tmp_path: Path) ->
             {"back__main": "import uvicorn\nfrom db import x\nuvicorn.run('main:app')\n", "back__db": ""},
             "main:app",
         ),
+        # A stale command is no reason to take a module for the package that its imports need.
+        (
+            {
+                "app__server__app": "from app.config.settings import x\nfrom app.server.routes import y\n",
+                "app__config__settings": "",
+                "app__server__routes": "",
+                "start.sh": "uvicorn app:app\n",
+            },
+            "app.server.app:app",
+        ),
         # As the command that starts it says.
         ({"src__main": "", "Procfile.": "web: uvicorn src.main:app\n"}, "src.main:app"),
     ],
@@ -358,6 +368,45 @@ def test_groups_and_extras_of_production(
     found = find_packages(write(tmp_path, **{lock: "", "pyproject.toml": project}), PurePosixPath("main.py"))
     assert found
     assert (found.options, set(found.names)) == (options, names)
+
+
+def test_what_members_of_the_workspace_require_is_required(tmp_path: Path) -> None:
+    member = '[project]\nname = "{}"\nversion = "0"\ndependencies = [{}]\n'
+    write(
+        tmp_path,
+        **{
+            "pyproject.toml": '[tool.uv.workspace]\nmembers = ["apps/*", "lib/*"]\n',
+            "uv.lock": "",
+            "apps/api/pyproject.toml": member.format("api", '"my-core>=1", "fastapi[standard]"'),
+            "apps/other/pyproject.toml": member.format("other", '"motor"'),
+            "lib/core/pyproject.toml": member.format("my_core", '"data", "sqlmodel"'),
+            "lib/data/pyproject.toml": member.format("data", '"psycopg[binary]", "my-core"'),
+            "lib/core/my_core/settings.py": "import os\nos.environ['REGION']\n",
+            "apps/other/settings.py": "import os\nos.environ['OTHER']\n",
+            "apps/api/main.py": f"{FASTAPI}app = FastAPI()\n",
+        },
+    )
+    found = find(tmp_path, None)
+    assert {"psycopg[binary]", "sqlmodel"} <= found.packages.names
+    assert "motor" not in found.packages.names
+    assert found.services.scheme == "postgresql+psycopg"
+    assert found.environment.settings == {"REGION": ""}
+
+
+def test_migrations_start_where_the_dockerfile_puts_the_code(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        src__main=f"{FASTAPI}import db\napp = FastAPI()\n",
+        src__db="",
+        **{"src/alembic.ini": "prepend_sys_path = .\n"},
+    )
+    needs = "fastapi\nuvicorn\nalembic\n"
+    dockerfile = "FROM python:3.13\nWORKDIR /srv\nCOPY {} .\nCMD uvicorn main:app\n"
+    assert look(tmp_path, needs).migrations == "cd src && alembic upgrade head"
+    assert look(write(tmp_path, **{"Dockerfile.": dockerfile.format(".")}), needs).migrations.startswith("cd src && ")
+    assert (
+        look(write(tmp_path, **{"Dockerfile.": dockerfile.format("src")}), needs).migrations == "alembic upgrade head"
+    )
 
 
 def test_an_index_is_named_without_its_password(tmp_path: Path) -> None:

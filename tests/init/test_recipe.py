@@ -42,6 +42,24 @@ def test_what_is_in_the_image(recipe: str, path: PurePosixPath, has: bool) -> No
 
 
 @pytest.mark.parametrize(
+    ("recipe", "is_workdir"),
+    [
+        ("FROM python\nWORKDIR /srv\nCOPY src .", True),
+        ("FROM python\nWORKDIR /srv\nCOPY ./src/ /srv/", True),
+        ("FROM python AS a\nWORKDIR /srv\nFROM a\nCOPY src .", True),
+        ("FROM python\nWORKDIR /a\nWORKDIR b\nCOPY src /a/b", True),
+        ("FROM python\nWORKDIR /srv\nCOPY src src", False),
+        ("FROM python\nWORKDIR /srv\nCOPY src /elsewhere", False),
+        ("FROM python\nWORKDIR /srv\nCOPY . .\nCOPY src .", False),
+        ("FROM python\nWORKDIR /srv\nCOPY --from=a src .", False),
+        ("", False),
+    ],
+)
+def test_a_folder_that_becomes_the_workdir(recipe: str, is_workdir: bool) -> None:
+    assert Recipe.parse(recipe).is_workdir(PurePosixPath("src")) is is_workdir
+
+
+@pytest.mark.parametrize(
     ("recipe", "target", "starts_nothing"),
     [
         ("FROM python:3.13-slim\nCOPY . .", "", True),

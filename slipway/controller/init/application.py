@@ -165,6 +165,17 @@ def calls_of_servers(sources: Sources) -> str:
     return "\n".join(lines)
 
 
+def starting_modules(sources: Sources) -> list[str]:
+    """Return the files that start a server, as a path and as `python -m` takes each: `run.py`, `shop`."""
+    found = []
+    for module in sources.modules:
+        calls = (node for node in ast.walk(module.tree) if isinstance(node, ast.Call))
+        if SERVERS.search(module.text) and any(STARTERS.fullmatch(module.resolve(call.func)) for call in calls):
+            dotted = ".".join(module.path.with_suffix("").parts)
+            found += [str(module.path), dotted.removesuffix(".__main__")]
+    return found
+
+
 def _bound(sources: Sources, dotted: str, name: str) -> App | None:
     """Return a module's object of any kind that a server is told to serve."""
     module = sources.find(dotted)

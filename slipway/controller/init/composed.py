@@ -10,9 +10,10 @@ from typing import Any
 import yaml
 
 from slipway.controller.init import text
-from slipway.controller.init.application import SERVERS
+from slipway.controller.init.application import SERVERS, starting_modules
 from slipway.controller.init.existing import COMPOSE, PRODUCTION, Dockerfile, is_pythons
 from slipway.controller.init.processes import Process
+from slipway.controller.init.sources import Sources
 
 RESERVED = {"env", "run", "process", "jobs", "web", "release"}
 OTHERS = re.compile(
@@ -75,7 +76,7 @@ class Composed:
         return (self.beside / build).resolve() if isinstance(build, str) else None
 
 
-def composed_processes(composed: Composed, context: Path) -> tuple[Process, ...]:
+def composed_processes(composed: Composed, context: Path, sources: Sources) -> tuple[Process, ...]:
     """Return a process for each service that runs a command of its own in the app's image, none if no file can be read.
 
     Each is single: Compose runs one of it, and two releases run during a deploy.
@@ -83,8 +84,9 @@ def composed_processes(composed: Composed, context: Path) -> tuple[Process, ...]
     Args:
         composed: the services.
         context: what the app's image is built from.
+        sources: the repository's Python files: one of them may start the server.
     """
-    return tuple(_processes(composed, context))
+    return tuple(_processes(composed, context, starting_modules(sources)))
 
 
 def composed_healthchecks(composed: Composed, context: Path) -> str:
@@ -103,19 +105,33 @@ def _services(content: str) -> dict[str, dict[str, Any]]:
     return {str(name): service for name, service in named if isinstance(service, dict)}
 
 
-def _processes(composed: Composed, context: Path) -> Iterator[Process]:
+def _processes(composed: Composed, context: Path, starting: list[str]) -> Iterator[Process]:
     services = dict(composed.of_image(context))
     commands = {key: _command(service.get("command")) for key, service in services.items()}
-    # The image's own command serves; a profile of such a service is no extra that people start by hand.
-    serving = [service for key, service in services.items() if not commands[key] or SERVERS.search(commands[key])]
-    usual = {str(profile) for service in serving for profile in _list(service.get("profiles"))}
+    serving = {key for key, service in services.items() if _serves(service, commands[key], starting)}
+    # A profile that such a service has is no extra that people start by hand.
+    usual = {str(profile) for key in serving for profile in _list(services[key].get("profiles"))}
+    neighbours = re.compile(rf"[/@]({'|'.join(map(re.escape, composed.services))})[:/]")
     for key, service in services.items():
         name = re.sub(r"\W", "_", key)
         is_extra = not usual.issuperset(map(str, _list(service.get("profiles"))))
-        # Only Compose knows the value of a variable.
-        is_usable = commands[key] and "$" not in commands[key] and not OTHERS.search(commands[key])
-        if name not in RESERVED and is_usable and not is_extra:
+        # Only Compose knows the value of a variable and the address of a neighbour.
+        is_known = "$" not in commands[key] and not neighbours.search(commands[key])
+        if (
+            name not in RESERVED
+            and key not in serving
+            and is_known
+            and not is_extra
+            and not OTHERS.search(commands[key])
+        ):
             yield Process(name, f"exec {commands[key].removeprefix('exec ')}", is_single=True)
+
+
+def _serves(service: dict[str, Any], command: str, starting: list[str]) -> bool:
+    """Tell whether a service is the web server: by the image's own command, a server's name, a port, or a file."""
+    words = [word.removeprefix("./") for word in command.split()]
+    by_file = any(f".{module}".endswith(f".{word}") for word in words for module in starting)
+    return not command or SERVERS.search(command) is not None or bool(service.get("ports")) or by_file
 
 
 def _list(value: object) -> list[object]:

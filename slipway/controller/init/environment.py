@@ -120,20 +120,23 @@ class Environment:
         return bool({"{host}", "{port}"}.intersection(self.data.values()))
 
 
-def find_environment(sources: Sources, services: Services, base: PurePosixPath) -> Environment:
+def find_environment(
+    sources: Sources, services: Services, base: PurePosixPath, local: tuple[PurePosixPath, ...] = ()
+) -> Environment:
     """Read the settings classes of pydantic and os.environ of an app.
 
     Args:
         sources: the repository's Python files.
         services: what the app connects to: without a database there is no name for one.
-        base: the folder of the app's dependencies; what is beside it is another program's.
+        base: the folder of the app's dependencies; what is beside it is another program's,
+        local: but for these folders of packages that it requires.
     """
     read: list[Setting] = []
     data: dict[str, str] = {}
     modules = [
         module
         for module in sources.modules
-        if module.path.is_relative_to(base) and not any(part in ASIDE for part in module.path.parts)
+        if any(map(module.path.is_relative_to, (base, *local))) and not any(part in ASIDE for part in module.path.parts)
     ]
     classes = _settings_classes(sources)
     getters = _getters(modules)

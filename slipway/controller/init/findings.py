@@ -147,6 +147,8 @@ def find(folder: Path, ask: Ask | None) -> Findings:
     checks = f"{recipe.healthcheck}\n{composed_healthchecks(composed, context)}"
     ready = chosen or health.find_ready_path(paths) or health.checked_path(checks)
     migrations = find_migrations(folder, packages, root, commands)
+    if root != workdir and recipe.is_workdir(PurePosixPath(os.path.relpath(folder / root, context)), stage):
+        migrations = migrations.removeprefix(f"cd {root.relative_to(workdir)} && ")
     own = sources.below(workdir)
     tables = find_tables(own, app, root) if services.postgres and not migrations else None
     default = health.default_path(sources, app, paths)
@@ -165,9 +167,9 @@ def find(folder: Path, ask: Ask | None) -> Findings:
         tests=find_tests(folder, sources, packages, python),
         processes=of_procfile(text.read(procfile))
         if procfile.is_file()
-        else joined(find_processes(sources, packages, root), composed_processes(composed, context)),
+        else joined(find_processes(sources, packages, root), composed_processes(composed, context, sources)),
         services=services,
-        environment=find_environment(sources, services, workdir),
+        environment=find_environment(sources, services, workdir, packages.local),
         ready_path=ready or answer(ask, Question("A path that answers 2xx when the app can serve", default)),
         is_ready_path_sure=bool(ready) or default != "/" or "/" in paths,
         has_version_path="/version" in paths,

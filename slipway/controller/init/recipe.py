@@ -18,17 +18,21 @@ class Stage:
     name: str
     instructions: tuple[tuple[str, str], ...]
 
-    def copied(self) -> Iterator[tuple[str, list[str], PurePosixPath]]:
-        """Yield what COPY and ADD copy: the stage that has it, empty for the context, the sources, the destination."""
-        workdir = PurePosixPath("/")
+    def workdir(self, start: PurePosixPath) -> PurePosixPath:
+        """Return the WORKDIR at the stage's end, from that of the stage that it is built on."""
         for instruction, text in self.instructions:
-            if instruction == "WORKDIR":
-                workdir /= text.strip("\"'")
-            elif instruction in {"COPY", "ADD"}:
+            start = start / text.strip("\"'") if instruction == "WORKDIR" else start
+        return start
+
+    def copied(self, start: PurePosixPath) -> Iterator[tuple[str, list[str], PurePosixPath]]:
+        """Yield what COPY and ADD copy: the stage that has it, empty for the context, the sources, the destination."""
+        for position, (instruction, text) in enumerate(self.instructions):
+            if instruction in {"COPY", "ADD"}:
                 words = [word for word in re.split(r"[\s\[\],\"]+", text) if word]
                 stage = next((word.partition("=")[2] for word in words if word.startswith("--from=")), "")
                 *sources, target = [word for word in words if not word.startswith("--")] or [""]
-                yield stage, sources, workdir / target
+                here = Stage("", "", self.instructions[:position]).workdir(start)
+                yield stage, [source.removeprefix("./").rstrip("/") or "." for source in sources], here / target
 
 
 @dataclass(frozen=True)
@@ -89,17 +93,33 @@ class Recipe:
         """Tell whether a stage's image has a file of the context, copied from there or from another stage with it."""
         return any(self._places(path, self.built_on(target)))
 
+    def is_workdir(self, path: PurePosixPath, target: str = "") -> bool:
+        """Tell whether a stage's image starts in what was this folder of the context: `COPY src .`."""
+        copied = [each for stage, start in _with_workdirs(self.built_on(target)) for each in stage.copied(start)]
+        workdir = PurePosixPath("/")
+        for stage, start in _with_workdirs(self.built_on(target)):
+            workdir = stage.workdir(start)
+        own = [(sources, place) for other, sources, place in copied if not other]
+        return ([str(path)], workdir) in own and not any("." in sources for sources, _ in own)
+
     def _places(self, path: PurePosixPath, stages: list[Stage]) -> Iterator[PurePosixPath]:
         """Yield the folders of an image into which a file or a folder with it is copied."""
         accepted = {str(path), "*", *(str(above) for above in path.parents), *(f"{above}/*" for above in path.parents)}
-        for stage in stages:
-            for other, sources, target in stage.copied():
+        for stage, start in _with_workdirs(stages):
+            for other, sources, target in stage.copied(start):
                 if not other:
-                    names = {source.removeprefix("./").rstrip("/") or "." for source in sources}
-                    has_it = bool(accepted & names)
+                    has_it = not accepted.isdisjoint(sources)
                 else:  # the folder itself or one above it, not the virtual environment in it
                     folders = [PurePosixPath("/", source) for source in sources]
                     places = self._places(path, self.built_on(other))
                     has_it = any(place.is_relative_to(folder) for place in places for folder in folders)
                 if has_it:
                     yield target
+
+
+def _with_workdirs(stages: list[Stage]) -> Iterator[tuple[Stage, PurePosixPath]]:
+    """Yield stages, the lowest first, each with the WORKDIR that it begins with."""
+    workdir = PurePosixPath("/")
+    for stage in reversed(stages):
+        yield stage, workdir
+        workdir = stage.workdir(workdir)

@@ -151,8 +151,9 @@ class Sources:
         candidates = sorted(
             outermost_first, key=lambda folder: (folder != started, folder not in first, folder != base / "src")
         )
-        tops = {name.partition(".")[0] for name in names if not name.startswith(".")}
-        return max(candidates, key=lambda folder: sum(self._has(folder / top) for top in tops))
+        # `app.db` tells a package app from a module of that name.
+        heads = {tuple(name.split(".")[:depth]) for name in names if name[:1] != "." for depth in (1, 2)}
+        return max(candidates, key=lambda folder: sum(self._has(folder.joinpath(*head)) for head in heads))
 
     def imports_itself(self, module: Module, folder: PurePosixPath) -> bool:
         """Tell whether a module imports from a folder as from a package: `app.db` is the folder's db.py."""
