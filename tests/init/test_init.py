@@ -652,6 +652,15 @@ OWN += "FROM build AS debug\nCMD python -m pdb main.py\n"
         ),
         ({"alembic.ini": "", "scripts/migrate.sh": "python -m alembic upgrade head\n"}, ""),
         ({"alembic.ini": "", "start.sh": "alembic upgrade head\npython fill.py\nuvicorn main:app\n"}, ""),
+        (
+            {
+                "alembic.ini": "",
+                "entrypoint.sh": "alembic upgrade head\npython -m serve\n",
+                "serve.py": "import uvicorn\nuvicorn.run('main:app')\n",
+            },
+            "",
+        ),
+        ({"alembic.ini": "", "entrypoint.sh": "alembic upgrade head\npython fill.py\nexec $@\n"}, ""),
         ({"alembic.ini": "", "scripts/test.sh": "alembic upgrade head\npython fill.py\npytest\n"}, ""),
         ({"requirements.txt": "-i https://p.example/s\nfastapi==1\nuvicorn==1\n"}, "come from https://p.example/s."),
         (

@@ -18,9 +18,9 @@ PRODUCTION = tuple(
 """Compose files for production, alone or on top of the usual one."""
 STARTS = ("Procfile", *COMPOSE, *PRODUCTION, "Makefile", "justfile")
 SCRIPTS = ("*.sh", "scripts/*.sh", "docker/*.sh", "bin/*.sh")
-PYTHON = re.compile(r"^\s*(?:uv run |poetry run )?python3? (?!-m alembic)\S", re.MULTILINE)
+PYTHON = re.compile(r"^\s*(?:uv run |poetry run )?python3? (?!-m alembic)(?:-m )?(?:\./)?(\S+)", re.MULTILINE)
 NO_PREPARATION = re.compile(
-    r"uvicorn|gunicorn|fastapi|hypercorn|granian|pytest|docker|revision|celery|downgrade|exec \""
+    r"uvicorn|gunicorn|fastapi|hypercorn|granian|pytest|docker|revision|celery|downgrade|^\s*exec\b", re.MULTILINE
 )
 """What a script has that serves, tests, or is for another machine or a person."""
 DOCKERFILES = tuple(
@@ -50,12 +50,22 @@ def commands(folder: Path, places: list[PurePosixPath]) -> str:
     return "\n".join(line for each in texts for line in each.splitlines() if not line.lstrip().startswith("#"))
 
 
-def find_preparation(folder: Path, workdir: PurePosixPath) -> PurePosixPath | None:
-    """Return a script of the app that migrates and then fills the database; None without one."""
+def find_preparation(folder: Path, workdir: PurePosixPath, starting: Collection[str]) -> PurePosixPath | None:
+    """Return a script of the app that migrates and then fills the database; None without one.
+
+    Args:
+        folder: the repository.
+        workdir: the folder that the app is started in.
+        starting: what Python is told to run where it starts a server.
+    """
     for script in _scripts(folder, [workdir]):
         content = text.read(script)
-        prepares = re.search(r"^[^#\n]*\balembic\b.* upgrade\b", content, re.MULTILINE) and PYTHON.search(content)
-        if prepares and not NO_PREPARATION.search(content):
+        migrates = re.search(r"^[^#\n]*\balembic\b.* upgrade\b", content, re.MULTILINE)
+        ran = PYTHON.findall(content)
+        serves = NO_PREPARATION.search(content) or any(
+            f".{each}".endswith(f".{word}") for word in ran for each in starting
+        )
+        if migrates and ran and not serves:
             return PurePosixPath(script.relative_to(folder))
     return None
 

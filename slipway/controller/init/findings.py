@@ -14,6 +14,7 @@ from slipway.controller.init.application import (
     from_command,
     from_entrypoint,
     made_by,
+    starting_modules,
 )
 from slipway.controller.init.ci import find_tests
 from slipway.controller.init.composed import Composed, composed_healthchecks, composed_processes
@@ -181,7 +182,7 @@ def find(folder: Path, ask: Ask | None) -> Findings:
         copies_procfile=recipe.has(PurePosixPath(os.path.relpath(procfile, context)), stage),
         starts_nothing=recipe.starts_nothing(stage),
         is_for_development=recipe.is_for_development(stage),
-        preparation=existing.find_preparation(folder, workdir),
+        preparation=existing.find_preparation(folder, workdir, starting_modules(own)),
         is_python_allowed=is_allowed(folder, packages, python),
         writes_beside_code=has_file_beside_the_code(own) and not services.postgres,
         others=others,
