@@ -908,6 +908,22 @@ def test_a_secret_with_a_default_in_the_code(source: str, names: list[str], tmp_
 
 
 @pytest.mark.parametrize(
+    ("source", "names"),
+    [
+        ("class S(BaseSettings):\n    app_env: str = 'dev'", ["APP_ENV"]),
+        ("os.getenv('MODE', 'development')", ["MODE"]),
+        ("class S(BaseSettings):\n    mode: str = Field(default='LOCAL')", ["MODE"]),
+        ("class S(BaseSettings):\n    environment: str = 'dev'", []),
+        ("class S(BaseSettings):\n    mode: str = 'production'\n    device: str = 'device'", []),
+    ],
+)
+def test_a_setting_that_is_for_development_by_default(source: str, names: list[str], tmp_path: Path) -> None:
+    head = "import os\nfrom pydantic import Field\nfrom pydantic_settings import BaseSettings\n"
+    sources = Sources.read(write(tmp_path, main=head + source))
+    assert list(find_environment(sources, Services(), TOP).development) == names
+
+
+@pytest.mark.parametrize(
     ("kind", "names"),
     [
         ("Literal['dev', 'prod']", ("prod", "prod")),

@@ -650,6 +650,7 @@ OWN += "FROM build AS debug\nCMD python -m pdb main.py\n"
             {"alembic.ini": "", "scripts/prestart.sh": "alembic upgrade head\npython fill.py\n"},
             "release: bash scripts/prestart.sh",
         ),
+        ({"settings.py": "import os\nos.getenv('APP_ENV', 'dev')\n"}, "by the default of APP_ENV: set a value"),
         ({"alembic.ini": "", "scripts/migrate.sh": "python -m alembic upgrade head\n"}, ""),
         ({"alembic.ini": "", "start.sh": "alembic upgrade head\npython fill.py\nuvicorn main:app\n"}, ""),
         (

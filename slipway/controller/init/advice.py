@@ -122,6 +122,9 @@ def _of_environment(findings: Findings) -> Iterator[str]:
             f"the app may need {', '.join(environment.unset_secrets)}, read without a default: name those it needs "
             "in app_secrets_as_environment, and their values in secrets.yml, below app_secrets"
         )
+    if environment.development:
+        named = ", ".join(environment.development)
+        yield f"the code is for development by the default of {named}: set a value in deploy/<environment>/settings.env"
     if environment.known_secrets:
         yield (
             f"the code has a default for {', '.join(environment.known_secrets)}, which everybody may read there. Name "

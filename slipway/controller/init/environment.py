@@ -1,51 +1,20 @@
 """The settings and secrets that the app reads from its environment."""
 
 import ast
-import io
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
-from dotenv.parser import parse_stream
-
-from slipway.controller.init import text
+from slipway.controller.init.data_names import data_form, is_database
+from slipway.controller.init.examples import example_values
 from slipway.controller.init.services import Services
 from slipway.controller.init.sources import ASIDE, Module, Origin, Sources
+from slipway.controller.init.stages import allowed_stages, named_stage
 from slipway.model import names
 
 SECRET = re.compile(r"SECRET|PASSWORD|PASSWD|TOKEN|CREDENTIAL|PRIVATE|API_?KEY|ACCESS_?KEY|_KEY$|_DSN$")
 URL = re.compile(r"(URL|URI|DSN)$")
-EXAMPLE = re.compile(
-    r"\.?env[\w.-]*[._-](example|sample|template|dist|tmpl|default)|\.?(example|sample|template)[._-]env"
-)
-"""The names of files with example values: `.env.example`, `env.template`, `.env.prod.example`."""
-DEVELOPMENT = re.compile(r"dev|local|test")
-STORE = r"(POSTGRES(QL)?|PG|DB|DATABASE|SQL)"
-DATA = (
-    (
-        r"(ASYNC_)?(POSTGRES(QL)?|PG|DB|DATABASE|SQLALCHEMY|SQL)_?(DATABASE_?)?(URL|URI|DSN|(CONNECTION_?)?STRING)(_ASYNC)?",
-        "{database_url}",
-    ),
-    (rf"{STORE}_(USER|USERNAME)", "{user}"),
-    (rf"{STORE}_(PASSWORD|PASSWD|PASS|PWD)", "{password}"),
-    (rf"{STORE}_(HOST|SERVER|HOSTNAME)", "{host}"),
-    (rf"{STORE}_PORT", "{port}"),
-    (rf"{STORE}_(DB|DBNAME|NAME|DATABASE|BASE)", "{database}"),
-    (r"CELERY_BROKER(_URL)?", "{broker_url}"),
-    (r"(REDIS|VALKEY)(_\w+)?_HOST", "{host}"),
-    (r"(REDIS|VALKEY)(_\w+)?_PORT", "6379"),
-    (r"(REDIS|VALKEY)(_\w+)?_(PASSWORD|PASSWD|PASS)", "{broker_password}"),
-    (
-        r"(REDIS|VALKEY|CACHE)_?(URL|URI|DSN|BACKEND)|(CELERY_)?RESULT_BACKEND(_URL)?|CELERY_BACKEND(_URL)?",
-        "{redis_url}",
-    ),
-)
-"""The usual names for where the data is, and the form that app_data_environment gives each."""
-WHERE = {"{database_url}", "{host}"}
-BROKER = re.compile(r"REDIS|VALKEY")
-ELSEWHERE = re.compile(r"MONGO|MYSQL|MARIADB|CLICKHOUSE|NEO4J|ELASTIC|MSSQL|ORACLE|TEST", re.IGNORECASE)
-"""In a prefix: what follows is not about PostgreSQL."""
 GIVEN = {
     "BROKER_URL", "DATABASE_CONNECTIONS", "DATABASE_URL", "PGDATABASE", "PGHOST", "PGPASSWORD", "PGPORT", "PGUSER",
     "PORT",
@@ -55,6 +24,8 @@ GIVEN = {
 
 KNOWN = re.compile(r"(SECRET(_\w*KEY)?|PASSWORD|PASSWD|ENCRYPTION_KEY|SIGNING_KEY)$")
 """Secrets whose default in the code must not be production's."""
+DEVELOPMENT = re.compile(r"dev|develop|development|local", re.IGNORECASE)
+"""What a setting is by default that has to be another on a host."""
 RANDOM = re.compile(r"secrets\.|os\.urandom|uuid\.?uuid4|str\(uuid")
 """A default that differs in each process and each release: what one signs, another refuses."""
 GETTERS = {"os.environ.get", "os.getenv"}
@@ -106,6 +77,8 @@ class Environment:
     """Secrets that are None where they are missing: the app starts and may fail later."""
     known_secrets: tuple[str, ...]
     """Secrets that have a default in the code, which everybody may read there."""
+    development: tuple[str, ...]
+    """Settings by whose default the app is one of development."""
     finds_database: bool
     """The app reads where PostgreSQL is, as far as its code can be read."""
     production_name: str
@@ -148,8 +121,9 @@ def find_environment(
             *_of_getters(sources, module, getters),
         ]
         read += found
-        forms = {setting.name: _data_form(setting, module, services) for setting in found}
-        data |= {name: form for name, form in forms.items() if form and name not in GIVEN}
+        for setting in found:
+            form = data_form(setting.name, (setting.prefix, *module.path.with_suffix("").parts), services)
+            data |= {setting.name: form} if form and setting.name not in GIVEN else {}
     mine = [
         setting
         for setting in read
@@ -161,39 +135,22 @@ def find_environment(
         secrets |= {name for name in required if URL.search(name)}
     unset = {setting.name for setting in mine if setting.may_be_missing and setting.name in secrets - required}
     known = {setting.name for setting in mine if setting.default and KNOWN.search(setting.name)}
-    examples = _examples(sources.folder, base, modules)
-    stages = _stages(sources, modules, classes)
+    development = {setting.name for setting in mine if DEVELOPMENT.fullmatch(setting.default)}
+    examples = example_values(sources.folder, base, modules)
+    stages = allowed_stages(sources, modules, classes)
     return Environment(
         data=dict(sorted(data.items())),
         secrets=tuple(sorted(required & secrets)),
         settings={name: examples.get(name, "") for name in sorted(required - secrets)},
         unset_secrets=tuple(sorted(unset)),
         known_secrets=tuple(sorted(known - required)),
-        finds_database=any(form in WHERE and not BROKER.search(name) for name, form in data.items())
+        development=tuple(sorted(development)),
+        finds_database=any(is_database(name, form) for name, form in data.items())
         or any(re.search(r"\b(DATABASE_URL|PGHOST)\b", module.text, re.IGNORECASE) for module in sources.modules),
-        production_name=_named_stage(stages, "production", "production"),
-        staging_name=_named_stage(stages, "staging", _named_stage(stages, "production", "staging")),
+        production_name=named_stage(stages, "production", "production"),
+        staging_name=named_stage(stages, "staging", named_stage(stages, "production", "staging")),
         reads_credentials=any("CREDENTIALS_DIRECTORY" in module.text for module in modules),
     )
-
-
-def _data_form(setting: Setting, module: Module, services: Services) -> str:
-    for name in _usual_names(setting, module):
-        for pattern, form in DATA:
-            if re.fullmatch(pattern, name):
-                is_broker = form in {"{broker_url}", "{redis_url}"} or BROKER.search(pattern)
-                return form if (services.broker if is_broker else services.postgres) else ""
-    return ""
-
-
-def _usual_names(setting: Setting, module: Module) -> Iterator[str]:
-    """Yield a setting's name, also without the prefix of its class or of the app: APP_DB_HOST is DB_HOST."""
-    name = re.sub("__+", "_", setting.name)
-    yield name
-    for part in (setting.prefix, *module.path.with_suffix("").parts):
-        prefix = f"{re.sub('[^A-Z0-9]+', '_', part.upper()).strip('_')}_"
-        if len(prefix) > 1 and name.startswith(prefix) and not ELSEWHERE.search(prefix):
-            yield name.removeprefix(prefix)
 
 
 def _settings_classes(sources: Sources) -> dict[Origin, Options]:
@@ -422,45 +379,3 @@ def _of_getters(sources: Sources, module: Module, getters: dict[Origin, bool]) -
             default = next((each for each in given if isinstance(each, ast.Constant)), None)
             is_required = getters[origin] and not any(isinstance(each, ast.Constant | ast.List) for each in given)
             yield Setting(str(node.args[0].value), is_required, may_be_missing=not given, default=_text(default))
-
-
-def _stages(sources: Sources, modules: list[Module], classes: dict[Origin, Options]) -> list[str]:
-    """Return the texts that a setting ENVIRONMENT may have: those of its Literal or of its enumeration."""
-    for module in modules:
-        for node in ast.walk(module.tree):
-            for field in node.body if isinstance(node, ast.ClassDef) and (module.path, node.name) in classes else ():
-                if isinstance(field, ast.AnnAssign) and ast.unparse(field.target).upper() == "ENVIRONMENT":
-                    within: list[ast.AST] = [field.annotation]
-                    for name in (each for each in ast.walk(field.annotation) if isinstance(each, ast.Name)):
-                        path, kind = sources.origin(module, name) or (None, "")
-                        there = sources.by_path.get(path) if path else None
-                        within += [
-                            each.value if isinstance(each, ast.Assign) else each
-                            for statement in (there.statements() if there else ())
-                            if getattr(statement, "name", "") == kind and "Enum" in ast.unparse(statement)
-                            for each in getattr(statement, "body", ())
-                        ]
-                    texts = (each for part in within for each in ast.walk(part) if isinstance(each, ast.Constant))
-                    return [each.value for each in texts if isinstance(each.value, str)]
-    return []
-
-
-def _named_stage(stages: list[str], stage: str, otherwise: str) -> str:
-    """Return which of the allowed texts means a stage: the same, else one that begins alike."""
-    alike = [name for name in stages if name.lower().startswith(stage[:4])]
-    return stage if stage in stages else next(iter(alike), otherwise)
-
-
-def _examples(folder: Path, base: PurePosixPath, modules: list[Module]) -> dict[str, str]:
-    """Return the values of example files, those nearest to the code last."""
-    above = {place for module in modules for place in module.path.parents}
-    values: dict[str, str] = {}
-    for place in sorted(
-        {PurePosixPath(), *base.parents, base, *above}, key=lambda place: (len(place.parts), str(place))
-    ):
-        # Production's values come last, and so win.
-        for path in sorted((folder / place).iterdir(), key=lambda path: (not DEVELOPMENT.search(path.name), path.name)):
-            if EXAMPLE.fullmatch(path.name) and path.is_file():
-                bindings = parse_stream(io.StringIO(text.read(path)))
-                values |= {binding.key: binding.value for binding in bindings if binding.key and binding.value}
-    return values
