@@ -34,6 +34,19 @@ BELOW = PurePosixPath("backend/Procfile")
         ("FROM python AS a\nCOPY . .\nFROM python", PROCFILE, False),
         ("ARG KIND=a\nFROM python AS a\nCOPY . .\nFROM python AS b\nFROM ${KIND}", PROCFILE, True),
         ("ARG KIND=b\nFROM python AS a\nCOPY . .\nFROM python AS b\nFROM $KIND", PROCFILE, False),
+        # Folders by name.
+        (
+            "FROM python AS a\nENV HOME=/app X=1\nWORKDIR $HOME\nCOPY . .\nFROM python\nCOPY --from=a /app .",
+            PROCFILE,
+            True,
+        ),
+        (
+            "ARG HOME=/x\nFROM python AS a\nENV HOME='/srv'\nFROM a AS b\nWORKDIR ${HOME}\nCOPY . .\nFROM a\n"
+            "COPY --from=b $HOME /srv",
+            PROCFILE,
+            True,
+        ),
+        ("FROM python AS a\nWORKDIR $HOME\nCOPY . .\nFROM python\nCOPY --from=a /app .", PROCFILE, False),
         ("", PROCFILE, False),
     ],
 )

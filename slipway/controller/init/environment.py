@@ -236,6 +236,8 @@ def _text(value: ast.expr | None) -> str:
     """Return the text that a default is, also in `Field("x")`, `Field(default="x")` and `SecretStr("x")`."""
     if isinstance(value, ast.Constant):
         return value.value if isinstance(value.value, str) else ""
+    if isinstance(value, ast.Attribute):  # a member of an enumeration
+        return value.attr if DEVELOPMENT.fullmatch(value.attr) else ""
     if isinstance(value, ast.Call) and (_is_field(value) or "Secret" in ast.unparse(value.func)):
         named = {keyword.arg: keyword.value for keyword in value.keywords}
         return _text(value.args[0] if value.args else named.get("default"))

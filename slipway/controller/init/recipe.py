@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 INSTRUCTION = re.compile(r"^[ \t]*([A-Za-z]+)[ \t]+(.+)$", re.MULTILINE)
+ASSIGNED = re.compile(r"(\w+)=(\"[^\"]*\"|'[^']*'|\S+)")
+VARIABLE = re.compile(r"\$\{?(\w+)(?::-[^}]*)?\}?")
 BARE = re.compile(r"(.*/)?(python|uv|debian|ubuntu|alpine)([:@].*)?")
 """Images that start no server by themselves."""
 
@@ -43,21 +45,25 @@ class Recipe:
 
     @classmethod
     def parse(cls, text: str) -> "Recipe":
-        """Read a Dockerfile, with the defaults of its ARG where FROM names one."""
-        arguments: dict[str, str] = {}
+        """Read a Dockerfile, with the values of its ARG and ENV where an instruction names one."""
+        outside: dict[str, str] = {}
+        values = outside
+        by_name: dict[str, dict[str, str]] = {}
         stages: list[Stage] = []
         for match in INSTRUCTION.finditer(re.sub(r"\\\n", " ", text)):
             instruction, rest = match[1].upper(), match[2].strip()
+            if instruction in {"ARG", "ENV"}:
+                values |= {name: value.strip("\"'") for name, value in ASSIGNED.findall(rest)}
+            if instruction in {"FROM", "WORKDIR", "COPY", "ADD"}:
+                known = outside if instruction == "FROM" else values
+                rest = VARIABLE.sub(lambda found, known=known: known.get(found[1], found[0]), rest)
             if instruction == "FROM":
                 base, _, name = re.sub(r"--platform=\S+\s+", "", rest).partition(" ")
-                base = re.sub(r"\$\{?(\w+)(:-[^}]*)?\}?", lambda found: arguments.get(found[1], found[0]), base)
                 stages.append(Stage(base, re.sub(r"(?i)^\s*as\s+", "", name).strip(), ()))
+                values = by_name[stages[-1].name] = dict(by_name.get(base, outside))
             elif stages:
                 last = stages[-1]
                 stages[-1] = Stage(last.base, last.name, (*last.instructions, (instruction, rest)))
-            elif instruction == "ARG":
-                name, _, value = rest.partition("=")
-                arguments[name] = value.strip("\"'")
         return cls(tuple(stages))
 
     def built_on(self, name: str = "") -> list[Stage]:
