@@ -12,7 +12,7 @@ from slipway.controller.init.render import size_in_words
 from slipway.controller.init.requirements import SETUP
 
 ADD = {"poetry": "poetry add", "pdm": "pdm add", "pipenv": "pipenv install"}
-REDIS = ("redis", "celery[redis]", "redis[hiredis]", "valkey")
+REDIS = ("redis", "celery[redis]", "valkey")
 LOCK = {"uv": "uv lock", "poetry": "poetry lock", "pdm": "pdm lock", "pipenv": "pipenv lock"}
 
 
@@ -169,7 +169,7 @@ def _of_processes(findings: Findings) -> Iterator[str]:
         yield f"no worker of {queue} was found. If there is one: a line of the Procfile, and its name in app_processes"
     if findings.packages.has("celery") and findings.services.broker and not findings.packages.has(*REDIS):
         add = _add(findings.packages, "redis")
-        yield f"no package of the app speaks to Slipway's broker, which Celery reaches by redis. {add}"
+        yield f"no package of the app speaks to Slipway's broker, as redis does. If Celery has no other broker: {add}"
     for process in findings.processes:
         if not process.command.startswith("exec "):
             yield f"{process.name} in the Procfile has to begin with exec, to be told to stop: exec {process.command}"
