@@ -4,8 +4,9 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from slipway.controller.init.composed import composed_processes
+from slipway.controller.init.composed import Composed, composed_healthchecks, composed_processes
 from slipway.controller.init.findings import find
+from slipway.controller.init.sources import Sources
 
 TOP = PurePosixPath()
 WEB = "services:\n  api:\n    build: .\n    command: uvicorn main:app\n"
@@ -13,7 +14,8 @@ WEB = "services:\n  api:\n    build: .\n    command: uvicorn main:app\n"
 
 def commands(folder: Path, text: str, context: PurePosixPath = TOP) -> dict[str, str]:
     (folder / "docker-compose.yml").write_text(text)
-    return {process.name: process.command for process in composed_processes(folder, [TOP], context)}
+    processes = composed_processes(Composed.read(folder, [TOP]), folder / context, Sources.read(folder))
+    return {process.name: process.command for process in processes}
 
 
 @pytest.mark.parametrize(
@@ -28,6 +30,17 @@ def commands(folder: Path, text: str, context: PurePosixPath = TOP) -> dict[str,
         ("{build: ., command: 'python jobs.py $NAME'}", None),
         ("{build: ./other, command: python jobs.py}", None),
         ("{build: .}", None),
+        # The web server by another way,
+        ("{build: ., command: python run.py}", None),
+        ("{build: ., command: python -m shop}", None),
+        ("{build: ., command: /start, ports: ['8000:8000']}", None),
+        ("{build: ., command: python -m shop.jobs}", "exec python -m shop.jobs"),
+        # and what only Compose can reach.
+        ("{build: ., command: 'rq worker --url redis://api:6379'}", None),
+        (
+            "{build: ., command: 'rq worker --url redis://elsewhere:6379'}",
+            "exec rq worker --url redis://elsewhere:6379",
+        ),
         ("{image: postgres, command: postgres -c fsync=off}", None),
         ("{build: ., command: 3}", None),
         ('{build: ., command: "python \'jobs.py"}', None),
@@ -37,8 +50,74 @@ def commands(folder: Path, text: str, context: PurePosixPath = TOP) -> dict[str,
 def test_a_service_of_the_apps_image_with_a_command_is_a_process(
     service: str, command: str | None, tmp_path: Path
 ) -> None:
+    for path in ("run.py", "shop/__main__.py"):
+        (tmp_path / path).parent.mkdir(exist_ok=True)
+        (tmp_path / path).write_text("import uvicorn\nuvicorn.run('main:app')\n")
     found = commands(tmp_path, f"{WEB}    image: notes\n  mail-worker: {service}\n")
     assert found == ({"mail_worker": command} if command else {})
+
+
+def test_a_profile_that_the_web_server_has_is_no_extra(tmp_path: Path) -> None:
+    text = "services:\n  api: {build: ., profiles: [app]}\n  worker: {build: ., command: python jobs.py, profiles: [app]}\n"
+    assert commands(tmp_path, text) == {"worker": "exec python jobs.py"}
+    assert commands(tmp_path, text.replace("jobs.py, profiles: [app]", "jobs.py, profiles: [app, debug]")) == {}
+    assert commands(tmp_path, text.replace("build: ., profiles: [app]", "build: .")) == {}
+
+
+def test_productions_file_lies_on_top_of_the_usual_one(tmp_path: Path) -> None:
+    production = "services:\n  api: {command: gunicorn main:app}\n  worker: {command: python jobs.py}\n"
+    (tmp_path / "docker-compose.prod.yml").write_text(production)
+    assert commands(tmp_path, f"{WEB}  worker:\n    build: .\n    command: watchmedo jobs.py\n") == {
+        "worker": "exec python jobs.py"
+    }
+
+
+def test_compose_files_in_the_folder_docker(tmp_path: Path) -> None:
+    (tmp_path / "docker").mkdir()
+    (tmp_path / "docker/compose.yaml").write_text("services:\n  worker: {build: .., command: python jobs.py}\n")
+    composed = Composed.read(tmp_path, [TOP])
+    assert [process.command for process in composed_processes(composed, tmp_path, Sources.read(tmp_path))] == [
+        "exec python jobs.py"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("build", "found"),
+    [
+        ("{context: ., dockerfile: images/api.Dockerfile}", ("images/api.Dockerfile", ".")),
+        ("{context: api, dockerfile: ../images/api.Dockerfile}", ("images/api.Dockerfile", "api")),
+        ("api", ("api/Dockerfile", "api")),
+        # Not the app's,
+        ("web", None),
+        ("{context: ., dockerfile: web/Dockerfile}", None),
+        ("{context: ., dockerfile: missing}", None),
+        # nor of this repository.
+        ("{context: .., dockerfile: Dockerfile}", None),
+        ("{context: '${FOLDER}'}", None),
+        ("3", None),
+    ],
+)
+def test_the_dockerfile_that_compose_builds_the_app_from(
+    build: str, found: tuple[str, str] | None, tmp_path: Path
+) -> None:
+    folder = tmp_path / "shop"
+    for path, base in (("images/api.Dockerfile", "python"), ("api/Dockerfile", "python"), ("web/Dockerfile", "node")):
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text(f"FROM {base}\nCOPY . .\n")
+    (tmp_path / "Dockerfile").write_text("FROM python\n")
+    (folder / "compose.yaml").write_text(f"services:\n  it: {{build: {build}}}\n  again: {{build: {build}}}\n")
+    built = Composed.read(folder, [TOP]).dockerfiles(folder, PurePosixPath("api/main.py"))
+    assert [(str(each.path), str(each.context)) for each in built] == ([found] if found else [])
+
+
+def test_health_checks_are_those_of_the_apps_image(tmp_path: Path) -> None:
+    (tmp_path / "compose.yaml").write_text(
+        "services:\n  api: {build: ., image: notes, healthcheck: {test: [CMD, curl, 'http://localhost:8000/alive']}}\n"
+        "  other: {image: notes, healthcheck: {test: curl http://localhost/x}}\n"
+        "  front: {build: web, healthcheck: {test: curl http://localhost/front}}\n  off: {image: notes, healthcheck: 3}\n"
+    )
+    checks = composed_healthchecks(Composed.read(tmp_path, [TOP]), tmp_path)
+    assert checks == "CMD curl http://localhost:8000/alive\ncurl http://localhost/x"
 
 
 @pytest.mark.parametrize("text", ["", "[]", "services: []", "services:\n  a: [", "services: {a: }", "a: b"])

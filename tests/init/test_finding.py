@@ -6,13 +6,13 @@ import pytest
 
 from slipway.controller.init.application import find_apps
 from slipway.controller.init.environment import find_environment
-from slipway.controller.init.existing import find_dockerfile
+from slipway.controller.init.existing import Dockerfile, find_dockerfile
 from slipway.controller.init.findings import Findings, InitError, find
-from slipway.controller.init.health import find_ready_path
+from slipway.controller.init.health import checked_path, find_ready_path
 from slipway.controller.init.manager import Manager
 from slipway.controller.init.migrations import find_migrations
 from slipway.controller.init.packages import Packages, find_packages
-from slipway.controller.init.processes import find_processes
+from slipway.controller.init.processes import Process, find_processes, joined
 from slipway.controller.init.python import is_allowed as allows
 from slipway.controller.init.python import python_version
 from slipway.controller.init.routes import Routes
@@ -75,6 +75,11 @@ def packages(*names: str) -> Packages:
             "app",
         ),
         (FASTAPI + "from x import Server\nweb = FastAPI()\napp = Server().app", "web"),
+        # What another one returns, is not served alone.
+        (
+            FASTAPI + "def inner():\n    return FastAPI()\ndef create():\n    app = inner()\n    return app",
+            "create()",
+        ),
         # By functions that call one another.
         (
             FASTAPI + "def build(config):\n    return FastAPI()\ndef load():\n    web = build(1)\n    return web",
@@ -147,6 +152,29 @@ def test_a_factory_of_another_module_is_the_module_level_apps(tmp_path: Path) ->
             },
             "shop.api.main:app",
         ),
+        # A script's own command is seen from its folder, the package's imports are not.
+        (
+            {
+                "shop__main": "import uvicorn\nfrom shop.db import x\nuvicorn.run('main:app')\n",
+                "shop__db": "",
+                "shop/__init__.py": "",
+            },
+            "shop.main:app",
+        ),
+        (
+            {"back__main": "import uvicorn\nfrom db import x\nuvicorn.run('main:app')\n", "back__db": ""},
+            "main:app",
+        ),
+        # A stale command is no reason to take a module for the package that its imports need.
+        (
+            {
+                "app__server__app": "from app.config.settings import x\nfrom app.server.routes import y\n",
+                "app__config__settings": "",
+                "app__server__routes": "",
+                "start.sh": "uvicorn app:app\n",
+            },
+            "app.server.app:app",
+        ),
         # As the command that starts it says.
         ({"src__main": "", "Procfile.": "web: uvicorn src.main:app\n"}, "src.main:app"),
     ],
@@ -212,6 +240,12 @@ def test_apps_across_files(files: dict[str, str], found: list[str], tmp_path: Pa
         ({"scripts/run.sh": "uvicorn shop.web:site"}, "shop.web:site"),
         ({"run.py": "import uvicorn\nuvicorn.run('shop.web:site', port=1)\n"}, "shop.web:site"),
         ({"run.py": "import uvicorn\nfrom shop.web import site\nuvicorn.run(site)\n"}, "shop.web:site"),
+        ({"run.py": "import uvicorn\nuvicorn.run(host='x', app='shop.web:site')\n"}, "shop.web:site"),
+        ({"run.py": "from shop.web import site\nimport uvicorn as u\nu.run(app=site)\n"}, "shop.web:site"),
+        ({"run.py": "import uvicorn\nc = uvicorn.Config('shop.web:site', port=1)\n"}, "shop.web:site"),
+        ({"run.py": "from granian import Granian\nGranian(target='shop.web:site').serve()\n"}, "shop.web:site"),
+        ({"run.py": "import uvicorn\nuvicorn.run()\nuvicorn.run(f'{x}:site')\n"}, "main:app"),
+        ({"docker-compose.prod.yml": "services: {a: {command: uvicorn shop.web:site}}\n"}, "shop.web:site"),
         # No rule finds the object, but a command names it for a server.
         ({"start.sh": "uvicorn shop.odd:served"}, "shop.odd:served"),
         ({"start.sh": "celery -A shop.odd:served worker"}, "main:app"),
@@ -336,6 +370,45 @@ def test_groups_and_extras_of_production(
     assert (found.options, set(found.names)) == (options, names)
 
 
+def test_what_members_of_the_workspace_require_is_required(tmp_path: Path) -> None:
+    member = '[project]\nname = "{}"\nversion = "0"\ndependencies = [{}]\n'
+    write(
+        tmp_path,
+        **{
+            "pyproject.toml": '[tool.uv.workspace]\nmembers = ["apps/*", "lib/*"]\n',
+            "uv.lock": "",
+            "apps/api/pyproject.toml": member.format("api", '"my-core>=1", "fastapi[standard]"'),
+            "apps/other/pyproject.toml": member.format("other", '"motor"'),
+            "lib/core/pyproject.toml": member.format("my_core", '"data", "sqlmodel"'),
+            "lib/data/pyproject.toml": member.format("data", '"psycopg[binary]", "my-core"'),
+            "lib/core/my_core/settings.py": "import os\nos.environ['REGION']\n",
+            "apps/other/settings.py": "import os\nos.environ['OTHER']\n",
+            "apps/api/main.py": f"{FASTAPI}app = FastAPI()\n",
+        },
+    )
+    found = find(tmp_path, None)
+    assert {"psycopg[binary]", "sqlmodel"} <= found.packages.names
+    assert "motor" not in found.packages.names
+    assert found.services.scheme == "postgresql+psycopg"
+    assert found.environment.settings == {"REGION": ""}
+
+
+def test_migrations_start_where_the_dockerfile_puts_the_code(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        src__main=f"{FASTAPI}import db\napp = FastAPI()\n",
+        src__db="",
+        **{"src/alembic.ini": "prepend_sys_path = .\n"},
+    )
+    needs = "fastapi\nuvicorn\nalembic\n"
+    dockerfile = "FROM python:3.13\nWORKDIR /srv\nCOPY {} .\nCMD uvicorn main:app\n"
+    assert look(tmp_path, needs).migrations == "cd src && alembic upgrade head"
+    assert look(write(tmp_path, **{"Dockerfile.": dockerfile.format(".")}), needs).migrations.startswith("cd src && ")
+    assert (
+        look(write(tmp_path, **{"Dockerfile.": dockerfile.format("src")}), needs).migrations == "alembic upgrade head"
+    )
+
+
 def test_an_index_is_named_without_its_password(tmp_path: Path) -> None:
     write(tmp_path, **{"requirements.txt": "--extra-index-url https://me:secret@pypi.example.com/simple\nx\n"})
     found = find_packages(tmp_path, PurePosixPath("main.py"))
@@ -395,6 +468,14 @@ def test_the_version_of_python(required: str, version: str, tmp_path: Path) -> N
         ({"setup.py": "setup(install_requires=[], python_requires='<3.12')"}, "3.11", True),
         ({"pyproject.toml": "[project]\nrequires-python = '>=3.12'\n", "runtime.txt": "python-3.10.4\n"}, "3.13", True),
         ({"pyproject.toml": "[project]\nrequires-python = '<3.8'\n"}, "3.13", False),
+        ({"Dockerfile.": "FROM node:22\nFROM python:3.10-slim\n"}, "3.10", True),
+        ({"docker/Dockerfile.": "FROM ghcr.io/astral-sh/uv:python3.11-bookworm\n"}, "3.11", True),
+        ({"Dockerfile.": "ARG BASE=python:3.10\nFROM $BASE\n"}, "3.13", True),
+        (
+            {"pyproject.toml": "[project]\nrequires-python = '>=3.12'\n", "Dockerfile.": "FROM python:3.10"},
+            "3.13",
+            True,
+        ),
     ],
 )
 def test_other_places_of_the_version(files: dict[str, str], version: str, is_allowed: bool, tmp_path: Path) -> None:
@@ -443,10 +524,49 @@ def test_a_command_keeps_the_process_id_and_takes_a_factory(server: Server) -> N
         ({"manage": ""}, {"fastapi"}, ""),
         ({}, {"alembic"}, ""),
         ({"pyproject.toml": "[tool.aerich]\n"}, {"aerich"}, "aerich upgrade"),
+        ({"aerich.ini": "[aerich]\n"}, {"aerich"}, "aerich upgrade"),
+        ({"aerich.ini": "[aerich]\n"}, {"tortoise-orm"}, ""),
+        ({"src__a__b__c__alembic.ini": ""}, {"alembic"}, "cd src/a/b/c && alembic upgrade head"),
+        ({"src__a__b__c__d__alembic.ini": ""}, {"alembic"}, ""),
+        (
+            {"node_modules__a__alembic.ini": "", ".x__alembic.ini": "", "db__alembic.ini": ""},
+            {"alembic"},
+            "cd db && alembic upgrade head",
+        ),
+        # Its scripts are seen from the app's folder.
+        (
+            {"db__alembic.ini": "script_location = db/revisions\n", "db__revisions__env": ""},
+            {"alembic"},
+            "alembic -c db/alembic.ini upgrade head",
+        ),
+        (
+            {"db__alembic.ini": "script_location = revisions\n", "db__revisions__env": ""},
+            {"alembic"},
+            "cd db && alembic upgrade head",
+        ),
+        ({"db__alembic.ini": "script_location = %(here)s/x\n"}, {"alembic"}, "cd db && alembic upgrade head"),
     ],
 )
 def test_migrations(files: dict[str, str], names: set[str], found: str, tmp_path: Path) -> None:
     assert find_migrations(write(tmp_path, **files), packages(*names), TOP) == found
+
+
+@pytest.mark.parametrize(
+    ("place", "typed", "found"),
+    [
+        ("", "uv run alembic -x env=prod upgrade head && uvicorn a:b", "alembic -x env=prod upgrade head"),
+        ("", "alembic   upgrade heads", "alembic upgrade heads"),
+        ("", "alembic -n main --config alembic.ini upgrade head", "alembic -n main upgrade head"),
+        ("", "alembic -x tenant=$TENANT upgrade head", "alembic upgrade head"),
+        ("", "alembic upgrade +1\nalembic downgrade -1", "alembic upgrade head"),
+        ("db", "alembic -c db/alembic.ini upgrade head", "alembic -c db/alembic.ini upgrade head"),
+        ("db", "alembic --config=db/alembic.ini -x a=b upgrade head", "alembic -c db/alembic.ini -x a=b upgrade head"),
+        ("db", "alembic -c elsewhere.ini upgrade head", "cd db && alembic upgrade head"),
+    ],
+)
+def test_migrations_with_the_options_that_a_script_gives(place: str, typed: str, found: str, tmp_path: Path) -> None:
+    write(tmp_path / place, **{"alembic.ini": "prepend_sys_path = .\n"})
+    assert find_migrations(tmp_path, packages("alembic"), TOP, typed) == found
 
 
 @pytest.mark.parametrize(
@@ -467,6 +587,7 @@ def test_migrations(files: dict[str, str], names: set[str], found: str, tmp_path
         ({"celery"}, Services(broker=True)),
         ({"motor"}, Services(external=("motor",))),
         ({"httpx", "stripe"}, Services(clients=("httpx", "stripe"))),
+        ({"aiokafka"}, Services(clients=("aiokafka",))),
         ({"fastapi"}, Services()),
     ],
 )
@@ -501,6 +622,48 @@ def test_services(names: set[str], expected: Services) -> None:
 def test_the_ready_path(source: str, path: str, tmp_path: Path) -> None:
     sources = Sources.read(write(tmp_path, main=f"{FASTAPI}app = FastAPI()\n{source}\n"))
     assert find_ready_path(Routes.read(sources).answered()) == path
+
+
+@pytest.mark.parametrize(
+    ("command", "path"),
+    [
+        ("CMD curl -f http://localhost:8000/api/v1/health/live || exit 1", "/api/v1/health/live"),
+        ("[CMD, wget, --spider, 'http://127.0.0.1:${PORT:-8000}/ok/']", "/ok/"),
+        ("python -c \"urlopen('https://0.0.0.0/ready?deep=1')\"", "/ready"),
+        ("curl http://other:8000/health", ""),
+        ("curl http://localhost:8000", ""),
+        ("pg_isready", ""),
+    ],
+)
+def test_the_path_that_a_health_check_asks_for(command: str, path: str) -> None:
+    assert checked_path(command) == path
+
+
+def test_the_ready_path_of_a_dockerfile_where_no_route_is_known(tmp_path: Path) -> None:
+    write(tmp_path, main=f"{FASTAPI}app = FastAPI()\nfor each in ROUTERS:\n    app.include_router(each)\n")
+    dockerfile = "FROM python:3.13\nCOPY . .\nHEALTHCHECK CMD curl http://localhost:8000/alive\nCMD x\n"
+    assert look(write(tmp_path, **{"Dockerfile.": dockerfile})).ready_path == "/alive"
+
+
+def test_tables_and_files_of_a_program_beside_the_app_are_not_its_own(tmp_path: Path) -> None:
+    other = "URL = 'sqlite:///x.db'\nclass Db:\n    def make(self):\n        Base.metadata.create_all(self.engine)\n"
+    write(tmp_path, api__main=f"{FASTAPI}app = FastAPI()\n", tool__db=other)
+    write(tmp_path / "api", **{"requirements.txt": "fastapi\nuvicorn\nasyncpg\n"})
+    assert find(tmp_path, None).creates_tables == ""
+    write(tmp_path / "api", **{"requirements.txt": "fastapi\nuvicorn\n"})
+    assert not find(tmp_path, None).writes_beside_code
+
+
+def test_an_object_that_the_chosen_factory_makes_is_no_other_app(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        shop__setup=f"{FASTAPI}def create():\n    return FastAPI()\n",
+        shop__main="from .setup import create\napp = create()\n",
+    )
+    write(tmp_path, **{"run.py": "import uvicorn\nuvicorn.run('shop.setup:create', factory=True)\n"})
+    found = look(tmp_path)
+    assert (found.target, found.others) == ("shop.setup:create", ())
+    assert "--factory shop.setup:create" in found.command
 
 
 def test_the_ready_path_of_a_router_in_a_router_in_a_router(tmp_path: Path) -> None:
@@ -659,6 +822,148 @@ def test_settings_that_calls_read(source: str, secrets: list[str], settings: lis
 
 
 @pytest.mark.parametrize(
+    ("source", "data"),
+    [
+        # Whose prefix is the class's, or the app's own.
+        ("class S(BaseSettings):\n    model_config = {'env_prefix': 'SHOP_'}\n    db_base: str = ''", {"SHOP_DB_BASE": "{database}"}),
+        (
+            "class Db(BaseModel):\n    url: str\nclass S(BaseSettings):\n    model_config = {'env_prefix': 'X__', 'env_nested_delimiter': '__'}\n    db: Db",
+            {"X__DB__URL": "{database_url}"},
+        ),
+        ("os.getenv('APP__DB_URI')", {"APP__DB_URI": "{database_url}"}),
+        ("os.getenv('APP_DATABASE_URL', 'x')", {"APP_DATABASE_URL": "{database_url}"}),
+        ("os.getenv('LEGACY_DB_HOST')", {}),
+        ("class S(BaseSettings):\n    model_config = {'env_prefix': 'MONGO_'}\n    db_name: str", {}),
+        ("os.getenv('TEST_DATABASE_URL')", {}),
+        # Other words for the same.
+        ("os.getenv('DB_PASSWD')\nos.getenv('SQL_PASS')", {"DB_PASSWD": "{password}", "SQL_PASS": "{password}"}),
+        ("os.getenv('DATABASE_CONNECTION_STRING')", {"DATABASE_CONNECTION_STRING": "{database_url}"}),
+        ("os.getenv('REDIS_PASSWORD')", {"REDIS_PASSWORD": "{broker_password}"}),
+        ("os.getenv('CELERY_BACKEND_URL')\nos.getenv('RESULT_BACKEND')", {"CELERY_BACKEND_URL": "{redis_url}", "RESULT_BACKEND": "{redis_url}"}),
+        ("os.getenv('BACKEND_URL')", {}),
+    ],
+)  # fmt: skip
+def test_names_of_where_the_data_is(source: str, data: dict[str, str], tmp_path: Path) -> None:
+    head = "import os\nfrom pydantic import BaseModel\nfrom pydantic_settings import BaseSettings\n"
+    sources = Sources.read(write(tmp_path, app__config=head + source))
+    assert find_environment(sources, Services(postgres=True, broker=True), TOP).data == data
+
+
+@pytest.mark.parametrize(
+    ("source", "is_found"),
+    [
+        ("os.getenv('DB_HOST')", True),
+        ("os.getenv('DATABASE_URL')", True),
+        ("class S(BaseSettings):\n    database_url: str", True),
+        ("os.getenv('REDIS_HOST')", False),
+        ("os.getenv('REGISTRY_HOST')", False),
+        ("", False),
+    ],
+)
+def test_whether_the_app_reads_where_postgresql_is(source: str, is_found: bool, tmp_path: Path) -> None:
+    sources = Sources.read(write(tmp_path, main=f"import os\nfrom pydantic_settings import BaseSettings\n{source}\n"))
+    assert find_environment(sources, Services(postgres=True, broker=True), TOP).finds_database is is_found
+
+
+GETTER = "import os\ndef get(name, kind=str, default=None):\n    return kind(os.getenv(name, default))\n"
+INSISTING = "import os\ndef get(name, kind, default=None):\n    if os.getenv(name) is None and default is None:\n        raise E\n"
+
+
+@pytest.mark.parametrize(
+    ("getter", "call", "settings", "unset"),
+    [
+        (GETTER, "get('REGION')\nget('MY_TOKEN')", [], ["MY_TOKEN"]),
+        (INSISTING, "get('REGION', int)", ["REGION"], []),
+        (INSISTING, "get('REGION', int, 3)\nget('LIST', list, default=[])", [], []),
+        ("import os\ndef get(name):\n    return os.environ[name]\n", "get('REGION')", ["REGION"], []),
+        ("import os\ndef get(name):\n    return os.environ['A']\n", "get('REGION')", ["A"], []),
+        ("import os\ndef get(thing):\n    return os.getenv('B', thing)\n", "get('REGION')", [], []),
+        (INSISTING, "get('not a name', int)\nget(name, int)", [], []),
+    ],
+)
+def test_an_apps_own_function_that_reads_the_environment(
+    getter: str, call: str, settings: list[str], unset: list[str], tmp_path: Path
+) -> None:
+    sources = Sources.read(write(tmp_path, shop__env=getter, shop__main=f"from shop.env import get\n{call}\n"))
+    found = find_environment(sources, Services(), TOP)
+    assert (list(found.settings), list(found.unset_secrets)) == (settings, unset)
+
+
+@pytest.mark.parametrize(
+    ("source", "names"),
+    [
+        ("class S(BaseSettings):\n    secret_key: str = 'change-me'", ["SECRET_KEY"]),
+        ("class S(BaseSettings):\n    jwt_secret: SecretStr = SecretStr('x')", ["JWT_SECRET"]),
+        ("class S(BaseSettings):\n    admin_password: str = Field(default='admin')", ["ADMIN_PASSWORD"]),
+        ("os.getenv('JWT_SECRET_KEY', 'x')", ["JWT_SECRET_KEY"]),
+        ("class S(BaseSettings):\n    secret_key: str = ''\n    other_secret: str | None = None", []),
+        ("class S(BaseSettings):\n    cookie_key: str = 'refresh'\n    token_algorithm: str = 'HS256'", []),
+        ("class S(BaseSettings):\n    password_length: int = 8\n    secret_key: str", []),
+    ],
+)
+def test_a_secret_with_a_default_in_the_code(source: str, names: list[str], tmp_path: Path) -> None:
+    head = "import os\nfrom pydantic import Field, SecretStr\nfrom pydantic_settings import BaseSettings\n"
+    sources = Sources.read(write(tmp_path, main=head + source))
+    assert list(find_environment(sources, Services(), TOP).known_secrets) == names
+
+
+@pytest.mark.parametrize(
+    ("source", "names"),
+    [
+        ("class S(BaseSettings):\n    app_env: str = 'dev'", ["APP_ENV"]),
+        ("os.getenv('MODE', 'development')", ["MODE"]),
+        ("class S(BaseSettings):\n    mode: str = Field(default='LOCAL')", ["MODE"]),
+        ("class S(BaseSettings):\n    env: Kind = Kind.development", ["ENV"]),
+        ("class S(BaseSettings):\n    env: Kind = Kind.production\n    x: str = other.thing", []),
+        ("class S(BaseSettings):\n    environment: str = 'dev'", []),
+        ("class S(BaseSettings):\n    mode: str = 'production'\n    device: str = 'device'", []),
+    ],
+)
+def test_a_setting_that_is_for_development_by_default(source: str, names: list[str], tmp_path: Path) -> None:
+    head = "import os\nfrom pydantic import Field\nfrom pydantic_settings import BaseSettings\n"
+    sources = Sources.read(write(tmp_path, main=head + source))
+    assert list(find_environment(sources, Services(), TOP).development) == names
+
+
+@pytest.mark.parametrize(
+    ("kind", "names"),
+    [
+        ("Literal['dev', 'prod']", ("prod", "prod")),
+        ("Literal['local', 'staging', 'production']", ("production", "staging")),
+        ("Literal['dev', 'stage', 'prod'] | None", ("prod", "stage")),
+        ("Kind", ("PROD", "STAG")),
+        ("str", ("production", "staging")),
+        ("Literal['a', 'b']", ("production", "staging")),
+    ],
+)
+def test_what_the_app_calls_its_environments(kind: str, names: tuple[str, str], tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        kinds="from enum import Enum\nclass Kind(str, Enum):\n    a = 'DEV'\n    b = 'PROD'\n    c = 'STAG'\n",
+        main="from typing import Literal\nfrom kinds import Kind\nfrom pydantic_settings import BaseSettings\n"
+        f"class S(BaseSettings):\n    environment: {kind}\n",
+    )
+    found = find_environment(Sources.read(tmp_path), Services(), TOP)
+    assert (found.production_name, found.staging_name, found.settings) == (*names, {})
+
+
+def test_values_of_example_files_beside_the_code_and_for_production(tmp_path: Path) -> None:
+    names = ("A", "B", "C", "D")
+    body = "".join(f"    {name.lower()}: str\n" for name in names)
+    write(tmp_path, back__app__config=f"from pydantic_settings import BaseSettings\nclass S(BaseSettings):\n{body}")
+    for path, text in {
+        ".env.example": "A=1\nB=1\nC=1\n",
+        "back/.env.prod.example": "B=2\nC=\n",
+        "back/.env.test.example": "B=3\n",
+        "back/app/env.template": "D=4\n",
+        "other/.env.example": "A=5\n",
+    }.items():
+        write(tmp_path, **{path: text})
+    found = find_environment(Sources.read(tmp_path), Services(), PurePosixPath("back"))
+    assert found.settings == {"A": "1", "B": "2", "C": "1", "D": "4"}
+
+
+@pytest.mark.parametrize(
     ("module", "field", "names"),
     [
         ("pydantic", "a: Optional[str]", []),
@@ -669,6 +974,10 @@ def test_settings_that_calls_read(source: str, secrets: list[str], settings: lis
         ("pydantic_settings", "a: Annotated[str, Field(default='x')]", []),
         ("pydantic_settings", "a: Annotated[str, Field(min_length=3)]", ["A"]),
         ("pydantic_settings", "a: Annotated[str, Field(min_length=3)] = 'abc'", []),
+        # Pydantic 1 has another word for the alias, which the second does not know.
+        ("pydantic", "a: str = Field(..., env='OTHER')", ["OTHER"]),
+        ("pydantic.v1", "a: str = Field(..., env=['ONE', 'TWO'])", ["ONE"]),
+        ("pydantic_settings", "a: str = Field(..., env='OTHER')", ["A"]),
     ],
 )
 def test_a_setting_without_a_default(module: str, field: str, names: list[str], tmp_path: Path) -> None:
@@ -717,6 +1026,37 @@ def test_celerys_processes(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    "source",
+    [
+        "def make() -> celery.Celery:\n    return x\nqueue = make()\n",
+        "queue: celery.Celery = make()\n",
+        "from celery import Celery as Queue\nqueue = Queue('shop')\n",
+    ],
+)
+def test_celerys_app_that_a_function_makes(source: str, tmp_path: Path) -> None:
+    write(tmp_path, shop__tasks=f"import celery\n{source}")
+    (worker,) = find_processes(Sources.read(tmp_path), packages("celery"), TOP)
+    assert "--app shop.tasks:queue worker" in worker.command
+
+
+def test_composes_scheduler_is_one_more_process() -> None:
+    worker, beat = Process("worker", "exec celery worker"), Process("celery_beat", "exec celery -A x beat -S y")
+    single = Process("beat", "exec celery beat", is_single=True)
+    assert joined((worker,), (worker, beat)) == (worker, beat)
+    assert joined((worker, single), (beat,)) == (worker, single)
+    assert joined((), (worker, beat)) == (worker, beat)
+    assert joined((worker,), (Process("mail", "exec celery worker"),)) == (worker,)
+
+
+def test_composes_workers_for_queues_come_before_one_for_the_default_queue() -> None:
+    worker, beat = Process("worker", "exec celery worker"), Process("beat", "exec celery beat", is_single=True)
+    fast, slow = Process("fast", "exec celery worker -Q fast"), Process("slow", "exec celery worker --queues=slow")
+    composed = Process("celery_beat", "exec celery beat")
+    assert joined((worker,), (fast, slow, composed)) == (fast, slow, composed)
+    assert joined((worker, beat), (fast, slow, composed)) == (beat, fast, slow)
+
+
+@pytest.mark.parametrize(
     ("copied", "context"),
     [("COPY pyproject.toml .", "api"), ("COPY ./api /srv", "."), ("COPY --from=x /a /b\nADD [\"api/pyproject.toml\", \"/\"]", "."), ("COPY . .", "api")],
 )  # fmt: skip
@@ -726,3 +1066,29 @@ def test_the_context_of_a_dockerfile_is_where_its_files_are(copied: str, context
     found = find_dockerfile(tmp_path, [PurePosixPath("api"), TOP])
     assert found
     assert (str(found.path), str(found.context)) == ("api/Dockerfile", context)
+
+
+@pytest.mark.parametrize(
+    ("files", "path"),
+    [
+        ({"Dockerfile.": "FROM python", "Dockerfile.prod": "FROM python"}, "Dockerfile.prod"),
+        ({"Dockerfile.": "FROM python", "docker/Dockerfile.": "FROM python"}, "Dockerfile"),
+        ({"dockerfile.": "FROM nvidia/cuda"}, "dockerfile"),
+        ({"Dockerfile.": "FROM node:22 AS a\nFROM nginx\n", "docker/Dockerfile.": "FROM python"}, "docker/Dockerfile"),
+        ({"Dockerfile.": "FROM node:22 AS a\nFROM python\n"}, "Dockerfile"),
+        ({"Dockerfile.": "FROM postgres:17\nCOPY init.sql /x\n"}, None),
+        ({"Dockerfile.": "FROM example/base\n"}, "Dockerfile"),
+    ],
+)
+def test_the_dockerfile_is_productions_and_pythons(files: dict[str, str], path: str | None, tmp_path: Path) -> None:
+    found = find_dockerfile(write(tmp_path, **files), [TOP])
+    assert (found and str(found.path)) == path
+
+
+def test_composes_context_comes_before_a_guess(tmp_path: Path) -> None:
+    write(tmp_path, **{"api/Dockerfile.": "FROM python\nCOPY main.py .\n", "api__main": ""})
+    composed = Dockerfile(PurePosixPath("api/Dockerfile"), TOP)
+    odd = Dockerfile(PurePosixPath("images/api"), TOP)
+    assert find_dockerfile(tmp_path, [PurePosixPath("api")], [odd, composed]) == composed
+    (tmp_path / "api/Dockerfile").unlink()
+    assert find_dockerfile(tmp_path, [PurePosixPath("api")], [odd]) == odd

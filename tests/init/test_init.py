@@ -585,7 +585,9 @@ def test_a_folder_that_may_not_be_written_is_named(tmp_path: Path, monkeypatch: 
     assert not (tmp_path / "deploy").exists()
 
 
-OWN = "FROM python:3.13 AS build\nCOPY {copied} /srv/\nFROM build AS production\nCMD uvicorn main:app\nFROM build AS debug\n"
+CELERY = "import celery\nqueue = celery.Celery('x')\n"
+OWN = "FROM python:3.13 AS build\nCOPY {copied} /srv/\nFROM build AS production\nCMD uvicorn main:app\n"
+OWN += "FROM build AS debug\nCMD python -m pdb main.py\n"
 
 
 @pytest.mark.parametrize(
@@ -595,7 +597,10 @@ OWN = "FROM python:3.13 AS build\nCOPY {copied} /srv/\nFROM build AS production\
         ({"Dockerfile": OWN.format(copied="main.py"), "alembic.ini": ""}, "COPY Procfile ./"),
         ({"Dockerfile": OWN.format(copied=". ."), "alembic.ini": ""}, ""),
         (
-            {"Dockerfile": f"{OWN.format(copied='.')}FROM python:3.13\nCOPY --from=build /a /a\n", "alembic.ini": ""},
+            {
+                "Dockerfile": f"{OWN.format(copied='.')}FROM python:3.13\nCOPY --from=build /a /a\nCMD x\n",
+                "alembic.ini": "",
+            },
             "COPY Procfile",
         ),
         (
@@ -613,7 +618,7 @@ OWN = "FROM python:3.13 AS build\nCOPY {copied} /srv/\nFROM build AS production\
         (
             {
                 "requirements.txt": "fastapi==1\nuvicorn==1\nasyncpg==1\n",
-                "db.py": "class Tables:\n    def make(self):\n        Base.metadata.create_all(self.engine)\n",
+                "db.py": "URL = os.environ['DATABASE_URL']\nclass Tables:\n    def make(self):\n        Base.metadata.create_all(self.engine)\n",
             },
             "as `release: ",
         ),
@@ -626,6 +631,38 @@ OWN = "FROM python:3.13 AS build\nCOPY {copied} /srv/\nFROM build AS production\
             {"Procfile": "web: uvicorn main:app\nworker: python w.py\nbeat: exec celery beat\n"},
             "to stop: exec python w.py",
         ),
+        ({"Dockerfile": "FROM python:3.13\nCOPY . .\n"}, 'Add a line: CMD ["/bin/sh", "-c", "exec uvicorn main:app'),
+        ({"Dockerfile": "FROM python:3.13\nCOPY . .\nCMD uvicorn main:app --reload\n"}, "with --reload"),
+        (
+            {"requirements.txt": "fastapi==1\nuvicorn==1\nasyncpg==1\n"},
+            'app_data_environment: {NAME: "{database_url}"}',
+        ),
+        (
+            {"requirements.txt": "fastapi==1\nuvicorn==1\ncelery==1\n", "tasks.py": CELERY},
+            "echo redis >> requirements.txt",
+        ),
+        ({"requirements.txt": "fastapi==1\nuvicorn==1\ncelery[redis]==1\n", "tasks.py": CELERY}, ""),
+        (
+            {"settings.py": "import os\nos.getenv('JWT_SECRET', 'x')\n"},
+            "a default for JWT_SECRET, which everybody may read",
+        ),
+        (
+            {"alembic.ini": "", "scripts/prestart.sh": "alembic upgrade head\npython fill.py\n"},
+            "release: bash scripts/prestart.sh",
+        ),
+        ({"settings.py": "import os\nos.getenv('APP_ENV', 'dev')\n"}, "by the default of APP_ENV: set a value"),
+        ({"alembic.ini": "", "scripts/migrate.sh": "python -m alembic upgrade head\n"}, ""),
+        ({"alembic.ini": "", "start.sh": "alembic upgrade head\npython fill.py\nuvicorn main:app\n"}, ""),
+        (
+            {
+                "alembic.ini": "",
+                "entrypoint.sh": "alembic upgrade head\npython -m serve\n",
+                "serve.py": "import uvicorn\nuvicorn.run('main:app')\n",
+            },
+            "",
+        ),
+        ({"alembic.ini": "", "entrypoint.sh": "alembic upgrade head\npython fill.py\nexec $@\n"}, ""),
+        ({"alembic.ini": "", "scripts/test.sh": "alembic upgrade head\npython fill.py\npytest\n"}, ""),
         ({"requirements.txt": "-i https://p.example/s\nfastapi==1\nuvicorn==1\n"}, "come from https://p.example/s."),
         (
             {"main.py": "from fastapi import FastAPI\napp = FastAPI(openapi_url=None)\n"},
@@ -649,6 +686,35 @@ def test_what_will_not_work_is_told_with_what_to_type(files: dict[str, str], tol
     warnings = [text for text in run(tmp_path).warnings if not text.startswith("no workflows")]
     assert told in "".join(warnings)
     assert len(warnings) == bool(told), warnings
+
+
+def test_the_procfile_is_named_as_the_context_has_it(tmp_path: Path) -> None:
+    for path, text in {
+        "compose.yaml": "services:\n  api: {build: {context: ., dockerfile: backend/Dockerfile}}\n",
+        "backend/Dockerfile": "FROM python:3.13\nCOPY ./backend/app /app\nCMD fastapi run app/main.py\n",
+        "backend/requirements.txt": "fastapi==1\nuvicorn==1\nalembic==1\n",
+        "backend/alembic.ini": "[alembic]\n",
+        "backend/app/main.py": "import fastapi\napp = fastapi.FastAPI()\n",
+    }.items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(text)
+    told = [warning for warning in run(tmp_path).warnings if "COPY" in warning]
+    assert [warning.partition("line: ")[2] for warning in told] == ["COPY backend/Procfile ./"]
+    assert (tmp_path / "backend/Procfile").is_file()
+    assert variables(tmp_path)["release_context"] == "."
+    (tmp_path / "backend/Dockerfile").write_text("FROM python:3.13\nCOPY backend .\nCMD fastapi run app/main.py\n")
+    assert not any("COPY" in warning for warning in run(tmp_path).warnings)
+
+
+def test_environment_has_the_word_that_the_app_knows(tmp_path: Path) -> None:
+    make("pdm", tmp_path)
+    (tmp_path / "settings.py").write_text(
+        "from typing import Literal\nfrom pydantic_settings import BaseSettings\n"
+        "class Settings(BaseSettings):\n    ENVIRONMENT: Literal['dev', 'prod']\n"
+    )
+    run(tmp_path)
+    for name in ("production", "staging"):
+        assert read_settings(tmp_path / f"deploy/{name}/settings.env")["ENVIRONMENT"] == "prod"
 
 
 def test_an_answer_that_is_still_an_example_is_named(tmp_path: Path) -> None:

@@ -1,19 +1,18 @@
 """What will not work as it is, each with what to type."""
 
+import json
+import os
 from collections.abc import Iterator
 
 from slipway.controller.init.findings import Findings
 from slipway.controller.init.manager import Manager
+from slipway.controller.init.packages import Packages
 from slipway.controller.init.processes import QUEUES
 from slipway.controller.init.render import size_in_words
 from slipway.controller.init.requirements import SETUP
 
-ADD = {
-    "uv": "uv add uvicorn",
-    "poetry": "poetry add uvicorn",
-    "pdm": "pdm add uvicorn",
-    "pipenv": "pipenv install uvicorn",
-}
+ADD = {"poetry": "poetry add", "pdm": "pdm add", "pipenv": "pipenv install"}
+REDIS = ("redis", "celery[redis]", "valkey")
 LOCK = {"uv": "uv lock", "poetry": "poetry lock", "pdm": "pdm lock", "pipenv": "pipenv lock"}
 
 
@@ -55,10 +54,7 @@ def _of_dockerfile(findings: Findings) -> Iterator[str]:
     packages = findings.packages
     uses_pip = packages.manager is Manager.PIP
     if findings.server is None:
-        add = ADD.get(packages.manager, f"echo uvicorn >> {packages.files[0]}" if uses_pip else "uv add uvicorn")
-        type_it = f"Type: {add}"
-        if packages.files[0] in SETUP:
-            type_it = f"Write uvicorn into install_requires of {packages.files[0]}"
+        type_it = _add(packages, "uvicorn")
         if packages.names:
             yield f"no package of the app is a server, so the image cannot start. {type_it}"
         else:
@@ -84,6 +80,16 @@ def _of_dockerfile(findings: Findings) -> Iterator[str]:
         yield f"{name} ({size_in_words(size)}) is left out of the image. If the app reads it: !/{name} in .dockerignore"
 
 
+def _add(packages: Packages, name: str) -> str:
+    """Return what to type for another dependency."""
+    file = packages.files[0]
+    if file in SETUP:
+        return f"Write {name} into install_requires of {file}"
+    if packages.manager is Manager.PIP:
+        return f"Type: echo {name} >> {file}"
+    return f"Type: {ADD.get(packages.manager, 'uv add')} {name}"
+
+
 def _of_others_dockerfile(findings: Findings) -> Iterator[str]:
     if not findings.dockerfile:
         return
@@ -93,8 +99,14 @@ def _of_others_dockerfile(findings: Findings) -> Iterator[str]:
             f"docker build ends with the last stage of {path}; Compose builds {findings.stage}. In group_vars/all.yml: "
             f"release_build: [docker, build, --quiet, --target={findings.stage}, --file={path}, {context}]"
         )
+    if findings.starts_nothing:
+        command = json.dumps(["/bin/sh", "-c", findings.command])
+        yield f"{path} has no CMD and no ENTRYPOINT, so its image starts no server. Add a line: CMD {command}"
+    if findings.is_for_development:
+        yield f"{path} starts the server with --reload, which is for development. Take that option out"
     if (findings.migrations or findings.processes) and not findings.copies_procfile:
-        yield f"{path} does not take the Procfile into the image's WORKDIR. Add a line: COPY Procfile ./"
+        procfile = os.path.relpath(findings.workdir / "Procfile", context)
+        yield f"{path} does not take the Procfile into the image's WORKDIR. Add a line: COPY {procfile} ./"
 
 
 def _of_environment(findings: Findings) -> Iterator[str]:
@@ -110,6 +122,14 @@ def _of_environment(findings: Findings) -> Iterator[str]:
             f"the app may need {', '.join(environment.unset_secrets)}, read without a default: name those it needs "
             "in app_secrets_as_environment, and their values in secrets.yml, below app_secrets"
         )
+    if environment.development:
+        named = ", ".join(environment.development)
+        yield f"the code is for development by the default of {named}: set a value in deploy/<environment>/settings.env"
+    if environment.known_secrets:
+        yield (
+            f"the code has a default for {', '.join(environment.known_secrets)}, which everybody may read there. Name "
+            "those it needs in app_secrets_as_environment, and values of your own in secrets.yml, below app_secrets"
+        )
     if not findings.is_ready_path_sure:
         yield (
             f"app_ready_path is a guess, {findings.ready_path}: no path is known that answers 2xx. Set it in "
@@ -118,8 +138,19 @@ def _of_environment(findings: Findings) -> Iterator[str]:
 
 
 def _of_data(findings: Findings) -> Iterator[str]:
+    if findings.services.postgres and not findings.environment.finds_database:
+        yield (
+            "which setting has PostgreSQL's address is not known: nothing reads DATABASE_URL or another usual name. "
+            'With the app\'s own name for it, in group_vars/all.yml: app_data_environment: {NAME: "{database_url}"}'
+        )
     if findings.migrations and findings.has_procfile_without_release:
         yield f"the Procfile runs no migrations before a release. Add a line: release: {findings.migrations}"
+    elif findings.migrations and findings.preparation:
+        script = os.path.relpath(findings.preparation, findings.workdir)
+        yield (
+            f"{findings.preparation} does more than migrate, `release:` of the Procfile does not. If a release needs "
+            f"the rest, and the image has the script: release: bash {script}"
+        )
     if findings.creates_tables:
         yield (
             f"{findings.creates_tables} creates tables, which on a host only `release:` of the Procfile may, not the "
@@ -136,6 +167,9 @@ def _of_processes(findings: Findings) -> Iterator[str]:
     queue = next((name for name in QUEUES if findings.packages.has(name)), "")
     if queue and not findings.processes:
         yield f"no worker of {queue} was found. If there is one: a line of the Procfile, and its name in app_processes"
+    if findings.packages.has("celery") and findings.services.broker and not findings.packages.has(*REDIS):
+        add = _add(findings.packages, "redis")
+        yield f"no package of the app speaks to Slipway's broker, as redis does. If Celery has no other broker: {add}"
     for process in findings.processes:
         if not process.command.startswith("exec "):
             yield f"{process.name} in the Procfile has to begin with exec, to be told to stop: exec {process.command}"

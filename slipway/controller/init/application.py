@@ -23,6 +23,8 @@ HELD = re.compile(r"(\w+_)?app(lication)?")
 """What an object calls the app that it has: `server.app`, `mcp.streamable_http_app()`."""
 SERVERS = re.compile(r"\b(uvicorn|gunicorn|hypercorn|granian|daphne|fastapi)\b", re.IGNORECASE)
 REFERENCE = re.compile(r"(?<![\w./:-])([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*):([A-Za-z_]\w*)(?![\w/.:])")
+STARTERS = re.compile(r"uvicorn\.(run|Config)|granian\.Granian")
+"""What starts a server in Python."""
 FILE = re.compile(r"\bfastapi\W+(?:run|dev)\b.*?([\w./-]+\.py)\b(?::(\w+))?")
 
 
@@ -84,6 +86,7 @@ def find_apps(sources: Sources) -> list[App]:
             if wrapped and (WRAPPER.search(module.resolve(_called(call)).rpartition(".")[2]) or name in USUAL_NAMES):
                 objects.append((module.path, name))
                 inner |= wrapped - {(module.path, name)}
+    used |= _inner_makers(sources, makers)
     found = [App(*origin) for origin in dict.fromkeys(objects)]
     with_object = {app.file for app in found}
     found += [
@@ -98,6 +101,16 @@ def find_apps(sources: Sources) -> list[App]:
 def factories_with_arguments(sources: Sources) -> list[App]:
     """Return the functions that return an app and cannot be called as they are, the most probable first."""
     return sorted((App(*origin) for origin, bare in _makers(sources).items() if not bare), key=_rank)
+
+
+def made_by(sources: Sources, factory: App) -> set[Origin | None]:
+    """Return the objects that come from a factory: `app = create_app()` is the same app."""
+    return {
+        (module.path, name)
+        for module in sources.modules
+        for name, call in _assigned(module)
+        if isinstance(call, ast.Call) and sources.origin(module, call.func) == (factory.file, factory.name)
+    }
 
 
 def from_command(text: str, sources: Sources, apps: Iterable[App]) -> App | None:
@@ -135,17 +148,32 @@ def from_entrypoint(pyproject: str, sources: Sources, apps: Iterable[App]) -> Ap
 
 
 def calls_of_servers(sources: Sources) -> str:
-    """Return commands that do what `uvicorn.run(...)` does in Python, one per line."""
+    """Return commands that do what `uvicorn.run(...)` and its like do in Python, one per line."""
     lines = []
     for module in sources.modules:
-        for node in ast.walk(module.tree) if "uvicorn" in module.text else ():
-            if isinstance(node, ast.Call) and node.args and module.resolve(node.func) == "uvicorn.run":
-                app = node.args[0]
-                if isinstance(app, ast.Constant) and isinstance(app.value, str):
-                    lines.append(f"uvicorn {app.value}")
-                elif origin := sources.origin(module, app):
-                    lines.append(f"fastapi run {origin[0]}:{origin[1]}")
+        for node in ast.walk(module.tree) if SERVERS.search(module.text) else ():
+            if not isinstance(node, ast.Call) or not STARTERS.fullmatch(module.resolve(node.func)):
+                continue
+            named = {keyword.arg: keyword.value for keyword in node.keywords}
+            app = node.args[0] if node.args else named.get("app") or named.get("target")
+            if isinstance(app, ast.Constant) and isinstance(app.value, str):
+                factory = named.get("factory")
+                is_factory = isinstance(factory, ast.Constant) and factory.value is True
+                lines.append(f"uvicorn {'--factory ' if is_factory else ''}{app.value}")
+            elif app and (origin := sources.origin(module, app)):
+                lines.append(f"fastapi run {origin[0]}:{origin[1]}")
     return "\n".join(lines)
+
+
+def starting_modules(sources: Sources) -> list[str]:
+    """Return the files that start a server, as a path and as `python -m` takes each: `run.py`, `shop`."""
+    found = []
+    for module in sources.modules:
+        calls = (node for node in ast.walk(module.tree) if isinstance(node, ast.Call))
+        if SERVERS.search(module.text) and any(STARTERS.fullmatch(module.resolve(call.func)) for call in calls):
+            dotted = ".".join(module.path.with_suffix("").parts)
+            found += [str(module.path), dotted.removesuffix(".__main__")]
+    return found
 
 
 def _bound(sources: Sources, dotted: str, name: str) -> App | None:
@@ -208,6 +236,23 @@ def _makers(sources: Sources) -> dict[Origin, bool]:
                 makers[module.path, node.name] = _needs_nothing(node.args)
                 found = True
     return makers
+
+
+def _inner_makers(sources: Sources, makers: dict[Origin, bool]) -> set[Origin]:
+    """Return the functions whose app another function returns, or mounts on its own; not those that tests call."""
+    return {
+        inner
+        for module in sources.modules
+        for node in module.statements()
+        if isinstance(node, ast.FunctionDef)
+        and makers.get((module.path, node.name))
+        and not App(module.path, "").is_aside
+        for call in ast.walk(node)
+        if isinstance(call, ast.Call)
+        and (inner := sources.origin(module, call.func)) in makers
+        and inner is not None
+        and inner != (module.path, node.name)
+    }
 
 
 def _makes(sources: Sources, module: Module, node: ast.FunctionDef, makers: Collection[Origin]) -> bool:

@@ -1,35 +1,20 @@
 """The settings and secrets that the app reads from its environment."""
 
 import ast
-import io
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
-from dotenv.parser import parse_stream
-
-from slipway.controller.init import text
+from slipway.controller.init.data_names import data_form, is_database
+from slipway.controller.init.examples import example_values
 from slipway.controller.init.services import Services
 from slipway.controller.init.sources import ASIDE, Module, Origin, Sources
+from slipway.controller.init.stages import allowed_stages, named_stage
 from slipway.model import names
 
 SECRET = re.compile(r"SECRET|PASSWORD|PASSWD|TOKEN|CREDENTIAL|PRIVATE|API_?KEY|ACCESS_?KEY|_KEY$|_DSN$")
 URL = re.compile(r"(URL|URI|DSN)$")
-EXAMPLES = (".env.example", ".env.sample", ".env.template", "example.env", ".example.env", "env.example", ".env.dist")
-DATA = (
-    (r"(ASYNC_)?(POSTGRES(QL)?|PG|DB|DATABASE|SQLALCHEMY)_?(DATABASE_?)?(URL|URI|DSN)(_ASYNC)?", "{database_url}"),
-    (r"(POSTGRES(QL)?|DB|DATABASE)_(USER|USERNAME)", "{user}"),
-    (r"(POSTGRES(QL)?|DB|DATABASE)_(PASSWORD|PASS)", "{password}"),
-    (r"(POSTGRES(QL)?|DB|DATABASE)_(HOST|SERVER|HOSTNAME)", "{host}"),
-    (r"(POSTGRES(QL)?|DB|DATABASE)_PORT", "{port}"),
-    (r"(POSTGRES_DB|POSTGRES_DATABASE|DB_NAME|DB_DATABASE|DATABASE_NAME)", "{database}"),
-    (r"CELERY_BROKER(_URL)?", "{broker_url}"),
-    (r"(REDIS|VALKEY)(_\w+)?_HOST", "{host}"),
-    (r"(REDIS|VALKEY)(_\w+)?_PORT", "6379"),
-    (r"(REDIS|VALKEY|CACHE|CELERY_RESULT)_?(URL|URI|DSN|BACKEND)", "{redis_url}"),
-)
-"""The usual names for where the data is, and the form that app_data_environment gives each."""
 GIVEN = {
     "BROKER_URL", "DATABASE_CONNECTIONS", "DATABASE_URL", "PGDATABASE", "PGHOST", "PGPASSWORD", "PGPORT", "PGUSER",
     "PORT",
@@ -37,6 +22,10 @@ GIVEN = {
 """Set by Slipway under these names."""
 
 
+KNOWN = re.compile(r"(SECRET(_\w*KEY)?|PASSWORD|PASSWD|ENCRYPTION_KEY|SIGNING_KEY)$")
+"""Secrets whose default in the code must not be production's."""
+DEVELOPMENT = re.compile(r"dev|develop|development|local", re.IGNORECASE)
+"""What a setting is by default that has to be another on a host."""
 RANDOM = re.compile(r"secrets\.|os\.urandom|uuid\.?uuid4|str\(uuid")
 """A default that differs in each process and each release: what one signs, another refuses."""
 GETTERS = {"os.environ.get", "os.getenv"}
@@ -55,6 +44,10 @@ class Setting:
     """Its type says so; its name may as well."""
     may_be_missing: bool = False
     """It is read without a default: None where it is missing."""
+    prefix: str = ""
+    """What a class of settings puts before its names."""
+    default: str = ""
+    """Its text, if it is a text in the code."""
 
 
 @dataclass(frozen=True)
@@ -64,8 +57,10 @@ class Options:
     prefix: str
     delimiter: str
     """Between the name of a setting that is a class and those inside of it; empty if such a setting is one name."""
-    is_optional_missing: bool
-    """`str | None` without a default is None, as in pydantic 1, whose BaseSettings is pydantic's own."""
+    is_first_version: bool
+    """Pydantic 1, whose BaseSettings is its own: `str | None` is None without a default, and Field takes `env`."""
+    above: str = ""
+    """The prefix of the outermost class."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +75,15 @@ class Environment:
     """Settings that the app does not start without, with the value of .env.example, or empty."""
     unset_secrets: tuple[str, ...]
     """Secrets that are None where they are missing: the app starts and may fail later."""
+    known_secrets: tuple[str, ...]
+    """Secrets that have a default in the code, which everybody may read there."""
+    development: tuple[str, ...]
+    """Settings by whose default the app is one of development."""
+    finds_database: bool
+    """The app reads where PostgreSQL is, as far as its code can be read."""
+    production_name: str
+    """What the app calls production in ENVIRONMENT; `production` if it does not say."""
+    staging_name: str
     reads_credentials: bool
     """The app reads secrets from files in $CREDENTIALS_DIRECTORY, so they need not be in its environment."""
 
@@ -89,53 +93,64 @@ class Environment:
         return bool({"{host}", "{port}"}.intersection(self.data.values()))
 
 
-def find_environment(sources: Sources, services: Services, base: PurePosixPath) -> Environment:
+def find_environment(
+    sources: Sources, services: Services, base: PurePosixPath, local: tuple[PurePosixPath, ...] = ()
+) -> Environment:
     """Read the settings classes of pydantic and os.environ of an app.
 
     Args:
         sources: the repository's Python files.
         services: what the app connects to: without a database there is no name for one.
-        base: the folder of the app's dependencies; what is beside it is another program's.
+        base: the folder of the app's dependencies; what is beside it is another program's,
+        local: but for these folders of packages that it requires.
     """
     read: list[Setting] = []
-    reads_credentials = False
+    data: dict[str, str] = {}
+    modules = [
+        module
+        for module in sources.modules
+        if any(map(module.path.is_relative_to, (base, *local))) and not any(part in ASIDE for part in module.path.parts)
+    ]
     classes = _settings_classes(sources)
-    for module in sources.modules:
-        if not module.path.is_relative_to(base) or any(part in ASIDE for part in module.path.parts):
-            continue
-        reads_credentials |= "CREDENTIALS_DIRECTORY" in module.text
-        read += [*_fields(sources, module, classes), *_os_environ(module), *_calls(sources, module)]
-    data = {
-        setting.name: form
-        for setting in read
-        if (form := _data_form(setting.name, services)) and setting.name not in GIVEN
-    }
+    getters = _getters(modules)
+    for module in modules:
+        found = [
+            *_fields(sources, module, classes),
+            *_os_environ(module),
+            *_calls(sources, module),
+            *_of_getters(sources, module, getters),
+        ]
+        read += found
+        for setting in found:
+            form = data_form(setting.name, (setting.prefix, *module.path.with_suffix("").parts), services)
+            data |= {setting.name: form} if form and setting.name not in GIVEN else {}
     mine = [
         setting
         for setting in read
-        if setting.name not in {*data, *GIVEN} and not names.is_reserved_variable(setting.name)
+        if setting.name not in {*data, *GIVEN, "ENVIRONMENT"} and not names.is_reserved_variable(setting.name)
     ]
     required = {setting.name for setting in mine if setting.is_required}
     secrets = {setting.name for setting in mine if setting.is_secret or SECRET.search(setting.name)}
     if services.external:  # the URL of a database elsewhere has its password
         secrets |= {name for name in required if URL.search(name)}
     unset = {setting.name for setting in mine if setting.may_be_missing and setting.name in secrets - required}
-    examples = _examples(sources.folder, base)
+    known = {setting.name for setting in mine if setting.default and KNOWN.search(setting.name)}
+    development = {setting.name for setting in mine if DEVELOPMENT.fullmatch(setting.default)}
+    examples = example_values(sources.folder, base, modules)
+    stages = allowed_stages(sources, modules, classes)
     return Environment(
         data=dict(sorted(data.items())),
         secrets=tuple(sorted(required & secrets)),
         settings={name: examples.get(name, "") for name in sorted(required - secrets)},
         unset_secrets=tuple(sorted(unset)),
-        reads_credentials=reads_credentials,
+        known_secrets=tuple(sorted(known - required)),
+        development=tuple(sorted(development)),
+        finds_database=any(is_database(name, form) for name, form in data.items())
+        or any(re.search(r"\b(DATABASE_URL|PGHOST)\b", module.text, re.IGNORECASE) for module in sources.modules),
+        production_name=named_stage(stages, "production", "production"),
+        staging_name=named_stage(stages, "staging", named_stage(stages, "production", "staging")),
+        reads_credentials=any("CREDENTIALS_DIRECTORY" in module.text for module in modules),
     )
-
-
-def _data_form(name: str, services: Services) -> str:
-    for pattern, form in DATA:
-        if re.fullmatch(pattern, name):
-            is_broker = form in {"{broker_url}", "{redis_url}"} or "REDIS" in pattern
-            return form if (services.broker if is_broker else services.postgres) else ""
-    return ""
 
 
 def _settings_classes(sources: Sources) -> dict[Origin, Options]:
@@ -156,7 +171,7 @@ def _settings_classes(sources: Sources) -> dict[Origin, Options]:
                 classes[module.path, node.name] = Options(
                     _config(node, "env_prefix") or inherited.prefix,
                     _config(node, "env_nested_delimiter") or inherited.delimiter,
-                    inherited.is_optional_missing,
+                    inherited.is_first_version,
                 )
                 found = True
     return classes
@@ -177,16 +192,17 @@ def _fields_of(
         kind = ast.unparse(field.annotation)
         if field.target.id == "model_config" or field.target.id.startswith("_") or "ClassVar" in kind:
             continue
-        alias, has_no_default = _field(field)
-        has_no_default &= not (options.is_optional_missing and re.search(r"\bOptional\[|\| None\b", kind))
+        alias, has_no_default = _field(field, is_first_version=options.is_first_version)
+        has_no_default &= not (options.is_first_version and re.search(r"\bOptional\[|\| None\b", kind))
         name = (alias or f"{options.prefix}{field.target.id}").upper()
         nested = _class(sources, module, field.annotation) if options.delimiter else None
         is_needed = is_required and has_no_default
         if nested:
-            inner = replace(options, prefix=f"{name}{options.delimiter}")
+            inner = replace(options, prefix=f"{name}{options.delimiter}", above=options.above or options.prefix)
             yield from _fields_of(sources, *nested, inner, is_required=is_needed)
         else:
-            yield Setting(name, is_needed, is_secret="Secret" in kind)
+            prefix = options.above or options.prefix
+            yield Setting(name, is_needed, is_secret="Secret" in kind, prefix=prefix, default=_text(field.value))
 
 
 def _class(sources: Sources, module: Module, node: ast.expr) -> tuple[Module, ast.ClassDef] | None:
@@ -216,7 +232,19 @@ def _config(node: ast.ClassDef, option: str) -> str:
     return ""
 
 
-def _field(field: ast.AnnAssign) -> tuple[str, bool]:
+def _text(value: ast.expr | None) -> str:
+    """Return the text that a default is, also in `Field("x")`, `Field(default="x")` and `SecretStr("x")`."""
+    if isinstance(value, ast.Constant):
+        return value.value if isinstance(value.value, str) else ""
+    if isinstance(value, ast.Attribute):  # a member of an enumeration
+        return value.attr if DEVELOPMENT.fullmatch(value.attr) else ""
+    if isinstance(value, ast.Call) and (_is_field(value) or "Secret" in ast.unparse(value.func)):
+        named = {keyword.arg: keyword.value for keyword in value.keywords}
+        return _text(value.args[0] if value.args else named.get("default"))
+    return ""
+
+
+def _field(field: ast.AnnAssign, *, is_first_version: bool) -> tuple[str, bool]:
     """Return the alias of a setting, empty if there is none, and whether it has no default that is always the same."""
     annotated = [each for each in ast.walk(field.annotation) if _is_field(each)]
     value = field.value or next(iter(annotated), None)
@@ -227,13 +255,15 @@ def _field(field: ast.AnnAssign) -> tuple[str, bool]:
     if not (isinstance(value, ast.Call) and _is_field(value)):
         return "", RANDOM.match(ast.unparse(value)) is not None
     keywords = {keyword.arg: keyword.value for keyword in value.keywords}
-    alias = keywords.get("validation_alias") or keywords.get("alias")
+    alias = keywords.get("validation_alias") or keywords.get("alias") or (is_first_version and keywords.get("env"))
     default = value.args[0] if value.args else keywords.get("default")
     has_default = (default is not None and ast.unparse(default) not in {"...", "Ellipsis"}) or (
         "default_factory" in keywords
     )
     if isinstance(alias, ast.Call) and alias.args:  # AliasChoices: the first
         alias = alias.args[0]
+    if isinstance(alias, ast.List | ast.Tuple) and alias.elts:
+        alias = alias.elts[0]
     return str(alias.value) if isinstance(alias, ast.Constant) else "", not has_default
 
 
@@ -264,7 +294,8 @@ def _os_environ(module: Module) -> Iterator[Setting]:
         if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Load) and (name := _key(module, node)):
             yield Setting(name, is_required=name not in optional - demanded, may_be_missing=True)
         elif isinstance(node, ast.Call) and module.resolve(node.func) in GETTERS and (name := _may_miss(module, node)):
-            yield Setting(name, is_required=name in demanded, may_be_missing=len(node.args) == 1)
+            default = _text(node.args[1]) if len(node.args) > 1 else ""
+            yield Setting(name, name in demanded, may_be_missing=len(node.args) == 1, default=default)
 
 
 def _key(module: Module, node: ast.Subscript) -> str:
@@ -295,7 +326,8 @@ def _calls(sources: Sources, module: Module) -> Iterator[Setting]:
             keywords = {keyword.arg: keyword.value for keyword in node.keywords}
             has_default = "default" in keywords or len(node.args) > (2 if "starlette" in module.text else 1)
             is_secret = "Secret" in ast.unparse(keywords["cast"]) if "cast" in keywords else False
-            yield Setting(str(node.args[0].value), not has_default, is_secret)
+            default = _text(keywords.get("default") or (node.args[-1] if len(node.args) > 1 else None))
+            yield Setting(str(node.args[0].value), not has_default, is_secret, default=default)
 
 
 def _reads(sources: Sources, module: Module, node: ast.expr) -> bool:
@@ -312,11 +344,40 @@ def _reads(sources: Sources, module: Module, node: ast.expr) -> bool:
     )
 
 
-def _examples(folder: Path, base: PurePosixPath) -> dict[str, str]:
-    values: dict[str, str] = {}
-    for place in (PurePosixPath(), base):
-        for name in EXAMPLES:
-            path = folder / place / name
-            bindings = parse_stream(io.StringIO(text.read(path)))
-            values |= {binding.key: binding.value or "" for binding in bindings if binding.key}
-    return values
+def _getters(modules: list[Module]) -> dict[Origin, bool]:
+    """Return the app's own functions that read the variable of their first parameter, and whether each insists on it.
+
+    Insisting is to fail without the variable, for which the default is the only parameter that may be left out.
+    """
+    found: dict[Origin, bool] = {}
+    for module in modules:
+        for node in module.statements():
+            if not isinstance(node, ast.FunctionDef) or not node.args.args:
+                continue
+            inner = list(ast.walk(node))
+            asked = [
+                each.args[0]
+                for each in inner
+                if isinstance(each, ast.Call) and each.args and module.resolve(each.func) in GETTERS
+            ]
+            taken = [
+                each.slice
+                for each in inner
+                if isinstance(each, ast.Subscript) and module.resolve(each.value) == "os.environ"
+            ]
+            if node.args.args[0].arg in {each.id for each in (*asked, *taken) if isinstance(each, ast.Name)}:
+                fails = bool(taken) or any(isinstance(each, ast.Raise) for each in inner)
+                found[module.path, node.name] = fails and len(node.args.defaults) <= 1
+    return found
+
+
+def _of_getters(sources: Sources, module: Module, getters: dict[Origin, bool]) -> Iterator[Setting]:
+    for node in ast.walk(module.tree) if getters else ():
+        if not isinstance(node, ast.Call) or not node.args or not isinstance(node.args[0], ast.Constant):
+            continue
+        origin = sources.origin(module, node.func)
+        if origin in getters and re.fullmatch(r"[A-Z_][A-Z0-9_]*", str(node.args[0].value)):
+            given = [*node.args[1:], *(keyword.value for keyword in node.keywords)]
+            default = next((each for each in given if isinstance(each, ast.Constant)), None)
+            is_required = getters[origin] and not any(isinstance(each, ast.Constant | ast.List) for each in given)
+            yield Setting(str(node.args[0].value), is_required, may_be_missing=not given, default=_text(default))

@@ -1,17 +1,38 @@
 """What a repository has already: a Dockerfile, a Procfile, commands that start the app."""
 
-import os
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from slipway.controller.init import text
 
 COMPOSE = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
-STARTS = ("Procfile", *COMPOSE, "Makefile", "justfile")
+PRODUCTION = tuple(
+    f"{name}{dot}{word}.{ending}"
+    for name in ("compose", "docker-compose")
+    for dot in ".-"
+    for word in ("prod", "production")
+    for ending in ("yaml", "yml")
+)
+"""Compose files for production, alone or on top of the usual one."""
+STARTS = ("Procfile", *COMPOSE, *PRODUCTION, "Makefile", "justfile")
 SCRIPTS = ("*.sh", "scripts/*.sh", "docker/*.sh", "bin/*.sh")
-DOCKERFILES = ("Dockerfile", "docker/Dockerfile", "Containerfile", "Dockerfile.prod", "Dockerfile.production")
+PYTHON = re.compile(r"^\s*(?:uv run |poetry run )?python3? (?!-m alembic)(?:-m )?(?:\./)?(\S+)", re.MULTILINE)
+NO_PREPARATION = re.compile(
+    r"uvicorn|gunicorn|fastapi|hypercorn|granian|pytest|docker|revision|celery|downgrade|^\s*exec\b", re.MULTILINE
+)
+"""What a script has that serves, tests, or is for another machine or a person."""
+DOCKERFILES = tuple(
+    f"{folder}{name}"
+    for folder in ("", "docker/")
+    for name in ("Dockerfile.prod", "Dockerfile.production", "Dockerfile", "dockerfile", "Containerfile")
+)
+"""Production's first: a Dockerfile beside it is for development."""
+OTHERS = re.compile(
+    r"^FROM\s+(\S*/)?(node|nginx|bun|deno|golang|caddy|httpd|rust|postgres|redis)\b", re.MULTILINE | re.IGNORECASE
+)
+OURS = re.compile(r"python|\bpip|\buv\b|poetry|\bpdm\b|\.py\b|uvicorn|gunicorn|granian|hypercorn", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -25,28 +46,56 @@ class Dockerfile:
 def commands(folder: Path, places: list[PurePosixPath]) -> str:
     """Return the text of the files in some folders that may start the app, those of Docker without comments."""
     files = [folder / place / name for place in dict.fromkeys(places) for name in (*DOCKERFILES, *STARTS)]
-    scripts = [
-        script
-        for place in dict.fromkeys(places)
-        for pattern in SCRIPTS
-        for script in sorted((folder / place).glob(pattern))
-    ]
-    texts = [text.read(file) for file in (*files, *scripts) if file.is_file()]
+    texts = [text.read(file) for file in (*files, *_scripts(folder, places)) if file.is_file()]
     return "\n".join(line for each in texts for line in each.splitlines() if not line.lstrip().startswith("#"))
 
 
-def find_dockerfile(folder: Path, places: list[PurePosixPath]) -> Dockerfile | None:
-    """Return the Dockerfile of the first folder that has one, and its context: where the files that it copies are."""
+def find_preparation(folder: Path, workdir: PurePosixPath, starting: Collection[str]) -> PurePosixPath | None:
+    """Return a script of the app that migrates and then fills the database; None without one.
+
+    Args:
+        folder: the repository.
+        workdir: the folder that the app is started in.
+        starting: what Python is told to run where it starts a server.
+    """
+    for script in _scripts(folder, [workdir]):
+        content = text.read(script)
+        migrates = re.search(r"^[^#\n]*\balembic\b.* upgrade\b", content, re.MULTILINE)
+        ran = PYTHON.findall(content)
+        serves = NO_PREPARATION.search(content) or any(
+            f".{each}".endswith(f".{word}") for word in ran for each in starting
+        )
+        if migrates and ran and not serves:
+            return PurePosixPath(script.relative_to(folder))
+    return None
+
+
+def find_dockerfile(folder: Path, places: list[PurePosixPath], built: Collection[Dockerfile] = ()) -> Dockerfile | None:
+    """Return the Dockerfile of the first folder that has one, and its context: Compose's, or where its files are.
+
+    Args:
+        folder: the repository.
+        places: folders in it that may have one with a usual name, the nearest first.
+        built: what Compose builds the app from, whose Dockerfile may have any name.
+    """
+    contexts = {each.path: each for each in built}
     for place in dict.fromkeys(places):
         for name in DOCKERFILES:
             path = place / name
-            if (folder / path).is_file():
-                copied = list(_copied(text.read(folder / path)))
-                contexts = list(dict.fromkeys((place, path.parent, PurePosixPath())))
-                return Dockerfile(
-                    path, max(contexts, key=lambda context: sum(_exists(folder / context, each) for each in copied))
-                )
-    return None
+            if (folder / path).is_file() and is_pythons(text.read(folder / path)):
+                return contexts.get(path) or Dockerfile(path, _context(folder, path, place))
+    return next(iter(built), None)
+
+
+def is_pythons(recipe: str) -> bool:
+    """Tell whether a Dockerfile may be a Python app's, and not the front end's or a database's beside it."""
+    return not OTHERS.search(recipe) or OURS.search(recipe) is not None
+
+
+def _context(folder: Path, path: PurePosixPath, place: PurePosixPath) -> PurePosixPath:
+    copied = list(_copied(text.read(folder / path)))
+    contexts = list(dict.fromkeys((place, path.parent, PurePosixPath())))
+    return max(contexts, key=lambda context: sum(_exists(folder / context, each) for each in copied))
 
 
 def composed_stage(folder: Path, dockerfile: Dockerfile, places: list[PurePosixPath]) -> str:
@@ -59,22 +108,13 @@ def composed_stage(folder: Path, dockerfile: Dockerfile, places: list[PurePosixP
     return built[-1] if built and stages[-1] not in built else ""
 
 
-def copies(folder: Path, dockerfile: Dockerfile, name: str) -> bool:
-    """Tell whether the last stage of a Dockerfile, or one that it is built on, copies a file or the folder with it."""
-    here = os.path.relpath(dockerfile.path.parent, dockerfile.context)
-    sources = {".", f"./{here}", here, name, f"./{name}", "*"}
-    stages = re.split(
-        r"^FROM\s+", re.sub(r"\\\n", " ", text.read(folder / dockerfile.path)), flags=re.MULTILINE | re.IGNORECASE
-    )
-    named = {match[1]: stage for stage in stages if (match := re.match(r"\S+\s+AS\s+(\S+)", stage, re.IGNORECASE))}
-    stage: str | None = stages[-1]
-    while stage is not None:
-        lines = re.findall(r"^\s*(?:COPY|ADD)\s+(.+)$", stage, re.MULTILINE | re.IGNORECASE)
-        if any(sources & {word.rstrip("/") for word in re.split(r"[\s\[\],\"]+", line)[:-1]} for line in lines):
-            return True
-        base = stage.partition("\n")[0].split()
-        stage = named.pop(base[0], None) if base else None
-    return False
+def _scripts(folder: Path, places: list[PurePosixPath]) -> list[Path]:
+    return [
+        script
+        for place in dict.fromkeys(places)
+        for pattern in SCRIPTS
+        for script in sorted((folder / place).glob(pattern))
+    ]
 
 
 def is_written_here(path: Path) -> bool:

@@ -1,6 +1,7 @@
 """Everything that is found in a repository, and the answers to what is not."""
 
 import ast
+import os
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -12,16 +13,19 @@ from slipway.controller.init.application import (
     find_apps,
     from_command,
     from_entrypoint,
+    made_by,
+    starting_modules,
 )
 from slipway.controller.init.ci import find_tests
-from slipway.controller.init.composed import composed_processes
+from slipway.controller.init.composed import Composed, composed_healthchecks, composed_processes
 from slipway.controller.init.context import Context, find_context
 from slipway.controller.init.environment import Environment, find_environment
 from slipway.controller.init.migrations import find_migrations
 from slipway.controller.init.packages import Packages, find_packages
-from slipway.controller.init.processes import Process, find_processes, has_release, of_procfile
+from slipway.controller.init.processes import Process, find_processes, has_release, joined, of_procfile
 from slipway.controller.init.python import is_allowed, python_version
 from slipway.controller.init.questions import Ask, Question, Site, answer, find_site, recorded
+from slipway.controller.init.recipe import Recipe
 from slipway.controller.init.routes import Routes
 from slipway.controller.init.server import Server, command, find_server
 from slipway.controller.init.services import Services, find_services, has_file_beside_the_code
@@ -73,6 +77,12 @@ class Findings:
     """The stage of the Dockerfile that Compose builds, if it is not the last; empty otherwise."""
     copies_procfile: bool
     """The Dockerfile takes the Procfile into the image."""
+    starts_nothing: bool
+    """The Dockerfile names no command."""
+    is_for_development: bool
+    """The Dockerfile's command watches the code."""
+    preparation: PurePosixPath | None
+    """A script that migrates and then fills the database."""
     is_python_allowed: bool
     """The project may run with `python`."""
     writes_beside_code: bool
@@ -121,17 +131,27 @@ def find(folder: Path, ask: Ask | None) -> Findings:
     if sources.imports_itself(module, packages.folder):
         packages = packages.from_above()
     base, workdir = packages.folder, packages.folder / packages.workdir
-    root = app.root if app.root and app.root.is_relative_to(workdir) else sources.import_root(module, workdir)
+    root = sources.import_root(module, workdir, app.root)
     target = f"{app.module(root)}:{app.name}"
     places = [workdir, base, PurePosixPath()]
+    composed = Composed.read(folder, places)
+    dockerfile = existing.find_dockerfile(folder, places, composed.dockerfiles(folder, app.file))
+    recipe = Recipe.parse(text.read(folder / dockerfile.path) if dockerfile else "")
+    stage = existing.composed_stage(folder, dockerfile, places) if dockerfile else ""
+    context = folder / (dockerfile.context if dockerfile else base)
+    commands = existing.commands(folder, places)
     python = python_version(folder, packages)
-    server = find_server(packages, existing.commands(folder, places))
+    server = find_server(packages, commands)
     services = find_services(packages)
     chosen = str(recorded(folder / "deploy/production")[0].get("app_ready_path") or "")
     paths = Routes.read(sources).answered(app.file)
-    ready = chosen or health.find_ready_path(paths)
-    dockerfile, migrations = existing.find_dockerfile(folder, places), find_migrations(folder, packages, root)
-    tables = find_tables(sources, app, root) if services.postgres and not migrations else None
+    checks = f"{recipe.healthcheck}\n{composed_healthchecks(composed, context)}"
+    ready = chosen or health.find_ready_path(paths) or health.checked_path(checks)
+    migrations = find_migrations(folder, packages, root, commands)
+    if root != workdir and recipe.is_workdir(PurePosixPath(os.path.relpath(folder / root, context)), stage):
+        migrations = migrations.removeprefix(f"cd {root.relative_to(workdir)} && ")
+    own = sources.below(workdir)
+    tables = find_tables(own, app, root) if services.postgres and not migrations else None
     default = health.default_path(sources, app, paths)
     procfile = folder / workdir / "Procfile"
     return Findings(
@@ -148,10 +168,9 @@ def find(folder: Path, ask: Ask | None) -> Findings:
         tests=find_tests(folder, sources, packages, python),
         processes=of_procfile(text.read(procfile))
         if procfile.is_file()
-        else find_processes(sources, packages, root)
-        or composed_processes(folder, places, dockerfile.context if dockerfile else base),
+        else joined(find_processes(sources, packages, root), composed_processes(composed, context, sources)),
         services=services,
-        environment=find_environment(sources, services, workdir),
+        environment=find_environment(sources, services, workdir, packages.local),
         ready_path=ready or answer(ask, Question("A path that answers 2xx when the app can serve", default)),
         is_ready_path_sure=bool(ready) or default != "/" or "/" in paths,
         has_version_path="/version" in paths,
@@ -159,10 +178,13 @@ def find(folder: Path, ask: Ask | None) -> Findings:
         context=find_context(folder / base, [app.file.relative_to(base)], packages.files),
         site=find_site(folder / "deploy/production", ask),
         creates_tables=str(tables.file) if tables and not tables.command else "",
-        stage=existing.composed_stage(folder, dockerfile, places) if dockerfile else "",
-        copies_procfile=not dockerfile or existing.copies(folder, dockerfile, "Procfile"),
+        stage=stage,
+        copies_procfile=recipe.has(PurePosixPath(os.path.relpath(procfile, context)), stage),
+        starts_nothing=recipe.starts_nothing(stage),
+        is_for_development=recipe.is_for_development(stage),
+        preparation=existing.find_preparation(folder, workdir, starting_modules(own)),
         is_python_allowed=is_allowed(folder, packages, python),
-        writes_beside_code=has_file_beside_the_code(sources) and not services.postgres,
+        writes_beside_code=has_file_beside_the_code(own) and not services.postgres,
         others=others,
     )
 
@@ -200,4 +222,5 @@ def _choose(sources: Sources, ask: Ask | None) -> tuple[App, tuple[App, ...]]:
         chosen = answer(ask, Question("The app to deploy", names[0], names)) if len(apps) > 1 else names[0]
         app = apps[names.index(chosen)] if chosen in names else apps[0]
     same = {(app.file, app.name), sources.origin(sources.by_path[app.file], ast.Name(app.name))}
+    same |= made_by(sources, app)
     return app, tuple(each for each in apps if (each.file, each.name) not in same)

@@ -1,6 +1,7 @@
 """The path that tells whether the app is ready."""
 
 import ast
+import re
 from collections.abc import Iterator
 
 from slipway.controller.init.application import CLASSES, App
@@ -19,6 +20,12 @@ def find_ready_path(paths: set[str]) -> str:
     nested = sorted(path for path in paths for usual in USUAL if path.rstrip("/").endswith(usual) and "{" not in path)
     found = next(iter(exact or nested), "")
     return found if not found or found in paths else f"{found}/"
+
+
+def checked_path(commands: str) -> str:
+    """Return the path that commands of a Dockerfile's or Compose's health check ask for; empty without one."""
+    asked = re.search(r"https?://(?:localhost|127\.0\.0\.1|0\.0\.0\.0)(?::[\w${}:-]+)?(/[\w./-]*)", commands)
+    return asked[1] if asked else ""
 
 
 def default_path(sources: Sources, app: App, paths: set[str]) -> str:

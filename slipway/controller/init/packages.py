@@ -36,6 +36,8 @@ class Packages:
     """A dependency is a folder of the repository."""
     outside: tuple[str, ...] = ()
     """Dependencies in folders that are not below `folder`."""
+    local: tuple[PurePosixPath, ...] = ()
+    """The folders of other members of the workspace that it requires, relative to the repository."""
     groups: tuple[str, ...] = ()
     """Groups of dependencies that production needs besides the main ones."""
     extras: tuple[str, ...] = ()
@@ -116,12 +118,15 @@ def _declared(folder: Path, place: PurePosixPath) -> Packages | None:
             **more,
         )
 
-    if (here / "uv.lock").exists():
-        return found(Manager.UV, "uv.lock", is_installed=builds or tool.get("uv", {}).get("package") is True)
     workspace = _workspace(folder, place) if project else None
+    local = _required_members(folder, place if workspace is None else workspace, pyproject)
+    of_members = {name for each in local for name in names_in(_dependencies(folder / each))}
+    if (here / "uv.lock").exists():
+        is_package = builds or tool.get("uv", {}).get("package") is True
+        return found(Manager.UV, "uv.lock", is_installed=is_package, local=local, names=of_members)
     if workspace is not None and project.get("name"):
         relative = place.relative_to(workspace)
-        member = found(Manager.UV, is_installed=builds)
+        member = found(Manager.UV, is_installed=builds, local=local, names=of_members)
         return replace(
             member,
             folder=workspace,
@@ -171,6 +176,28 @@ def _workspace(folder: Path, place: PurePosixPath) -> PurePosixPath | None:
         if any(place.relative_to(above).match(str(pattern)) for pattern in members.get("members", [])):
             return above if (folder / above / "uv.lock").exists() else None
     return None
+
+
+def _required_members(folder: Path, workspace: PurePosixPath, pyproject: dict[str, Any]) -> tuple[PurePosixPath, ...]:
+    """Return the members of a uv workspace that a project requires, also through one another."""
+    declared = toml(folder / workspace / "pyproject.toml").get("tool", {}).get("uv", {}).get("workspace", {})
+    members: dict[str, PurePosixPath] = {}
+    for pattern in declared.get("members", []):
+        for path in sorted((folder / workspace).glob(str(pattern))):
+            name = toml(path / "pyproject.toml").get("project", {}).get("name", "")
+            members |= {each: PurePosixPath(path.relative_to(folder)) for each in names_in([name])}
+    required: list[PurePosixPath] = []
+    waiting = list(names_in(pyproject.get("project", {}).get("dependencies", [])))
+    for name in waiting:  # grows
+        if name in members and members[name] not in required:
+            required.append(members[name])
+            waiting += names_in(_dependencies(folder / members[name]))
+    return tuple(required)
+
+
+def _dependencies(folder: Path) -> list[str]:
+    listed: list[str] = toml(folder / "pyproject.toml").get("project", {}).get("dependencies", [])
+    return listed
 
 
 def _indexes(pyproject: dict[str, Any], pipfile: dict[str, Any], requirements: str) -> set[str]:

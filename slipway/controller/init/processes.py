@@ -32,6 +32,9 @@ QUEUES = (*CELERY, *ARQ, *TASKIQ, *DRAMATIQ, "rq", "saq", "huey", "procrastinate
 """Packages whose tasks a process of its own runs."""
 SINGLE = {"beat", "scheduler", "clock", "cron"}
 """Names of processes that send what is due: two of them would send it twice."""
+SCHEDULES = re.compile(r"\b(beat|scheduler|rqscheduler)\b")
+"""In the command of such a process."""
+QUEUED = re.compile(r"\s(-Q|--queues?)\b")
 
 
 def of_procfile(text: str) -> tuple[Process, ...]:
@@ -47,6 +50,20 @@ def of_procfile(text: str) -> tuple[Process, ...]:
 def has_release(text: str) -> bool:
     """Tell whether a Procfile has a command that runs before a release."""
     return re.search(r"^release:\s*\S", text, re.MULTILINE) is not None
+
+
+def joined(found: tuple[Process, ...], composed: tuple[Process, ...]) -> tuple[Process, ...]:
+    """Return the processes that the code shows, with Compose's scheduler if that is not among these; else Compose's.
+
+    Workers that Compose gives queues come before one that knows the default queue alone.
+    """
+    if any(QUEUED.search(process.command) for process in composed):
+        found = tuple(process for process in found if process.is_scheduler)
+        composed = composed if not found else tuple(each for each in composed if not SCHEDULES.search(each.command))
+        return found + composed
+    if not found or any(process.is_single for process in found):
+        return found or composed
+    return found + tuple(process for process in composed if SCHEDULES.search(process.command))
 
 
 def find_processes(sources: Sources, packages: Packages, root: PurePosixPath) -> tuple[Process, ...]:
@@ -116,12 +133,16 @@ def _objects(modules: list[Module], root: PurePosixPath, kind: str) -> Iterator[
                 and isinstance(value.func.value, ast.Call)
             ):
                 value = value.func.value
-            if (
-                isinstance(value, ast.Call)
-                and isinstance(target, ast.Name)
-                and re.fullmatch(kind, module.resolve(value.func))
-            ):
-                yield f"{_dotted(module, root)}:{target.id}"
+            if isinstance(value, ast.Call) and isinstance(target, ast.Name):
+                declared = statement.annotation if isinstance(statement, ast.AnnAssign) else _returned(module, value)
+                if any(re.fullmatch(kind, module.resolve(each)) for each in (value.func, declared) if each):
+                    yield f"{_dotted(module, root)}:{target.id}"
+
+
+def _returned(module: Module, call: ast.Call) -> ast.expr | None:
+    """Return what a function of the same module says that it returns."""
+    functions = (node for node in module.statements() if isinstance(node, ast.FunctionDef))
+    return next((node.returns for node in functions if node.name == ast.unparse(call.func)), None)
 
 
 def _dotted(module: Module, root: PurePosixPath) -> str:

@@ -3,6 +3,7 @@
 import re
 from pathlib import Path, PurePosixPath
 
+from slipway.controller.init.existing import DOCKERFILES
 from slipway.controller.init.packages import Packages
 from slipway.controller.init.requirements import of_setup
 from slipway.controller.init.text import read, toml
@@ -11,8 +12,8 @@ DEFAULT_PYTHON = "3.13"
 """Where a repository names none: every package that is kept has wheels for it."""
 OLDEST, NEWEST = 8, 14
 """The minor versions of Python 3 that images exist for."""
-VERSION_FILES = ("runtime.txt", ".tool-versions", "mise.toml", ".mise.toml")
-"""Heroku's, asdf's and mise's, where nothing says more exactly what the project requires."""
+VERSION_FILES = ("runtime.txt", ".tool-versions", "mise.toml", ".mise.toml", *DOCKERFILES)
+"""Heroku's, asdf's, mise's and Docker's, where nothing says more exactly what the project requires."""
 
 
 def python_version(folder: Path, packages: Packages) -> str:
@@ -24,7 +25,7 @@ def python_version(folder: Path, packages: Packages) -> str:
     required = _required(folder / packages.folder / packages.workdir)
     for place in () if required else (packages.folder / packages.workdir, packages.folder, PurePosixPath()):
         for name in VERSION_FILES:
-            version = re.search(r"^\s*python\W+3\.(\d+)", read(folder / place / name), re.MULTILINE)
+            version = re.search(r"^(?:FROM\s+\S*)?\s*python\W*3\.(\d+)", read(folder / place / name), re.MULTILINE)
             if version:
                 return f"3.{version[1]}"
     return _allowed(required)

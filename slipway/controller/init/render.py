@@ -134,6 +134,9 @@ def _environment(findings: Findings, environment: str) -> dict[str, Any]:
     name = site.name if is_production else f"staging.{site.name.removeprefix('www.')}"
     return {
         "environment": environment,
+        "environment_name": findings.environment.production_name
+        if is_production
+        else findings.environment.staging_name,
         "host": "www1" if is_production else "staging1",
         "address": site.address if is_production else EXAMPLE_STAGING_ADDRESS,
         "site_name": name,

@@ -152,7 +152,7 @@ def _found(findings: Findings) -> Iterator[tuple[str, str]]:
     packages, services = findings.packages, findings.services
     written_by_others = findings.has_own_dockerfile
     yield "app", f"{findings.target} ({findings.app.file})"
-    yield ("server", "as the Dockerfile starts it" if written_by_others else findings.server or "none")
+    yield ("server", _server(findings))
     where = "" if findings.base == PurePosixPath() else f" in {findings.base}"
     manager = "setuptools" if packages.files[0] in SETUP else packages.manager
     yield ("packages", f"{manager}, {packages.lock or f'{packages.files[0]} without a lock'}{where}")
@@ -169,6 +169,12 @@ def _found(findings: Findings) -> Iterator[tuple[str, str]]:
     yield "ready path", findings.ready_path
     if findings.dockerfile:
         yield ("Dockerfile", f"{findings.dockerfile.path}, built in {findings.dockerfile.context}")
+
+
+def _server(findings: Findings) -> str:
+    if not findings.has_own_dockerfile:
+        return findings.server or "none"
+    return "none: the Dockerfile has no CMD" if findings.starts_nothing else "as the Dockerfile starts it"
 
 
 def _ci_warnings(source: Source | None, top: Path, deploy: Path) -> Iterator[str]:

@@ -22,10 +22,13 @@ BROKERS = (
 ELSEWHERE = ("aiomysql", "asyncmy", "beanie", "elasticsearch", "motor", "mysqlclient", "pymongo", "pymysql", "pyodbc")
 """Databases that Slipway does not install: they are on another server."""
 CLIENTS = (
-    "aiohttp", "anthropic", "azure-identity", "boto3", "botocore", "google-cloud-storage", "httpx", "openai",
-    "requests", "resend", "sendgrid", "sentry-sdk", "stripe", "supabase", "twilio",
+    "aio-pika", "aioboto3", "aiobotocore", "aiohttp", "aiokafka", "aiomqtt", "anthropic", "azure-identity", "boto3",
+    "botocore", "chromadb", "clickhouse-connect", "confluent-kafka", "faststream[kafka]", "faststream[nats]",
+    "faststream[rabbit]", "gmqtt", "google-cloud-storage", "google-genai", "httpx", "kafka-python", "litellm",
+    "minio", "nats-py", "neo4j", "openai", "paho-mqtt", "pika", "qdrant-client", "requests", "resend", "sendgrid",
+    "sentry-sdk", "stripe", "supabase", "taskiq-aio-pika", "temporalio", "twilio",
 )  # fmt: skip
-"""Packages of an app that calls services on the internet."""
+"""Packages of an app that calls services elsewhere: on the internet, or a queue that Slipway does not install."""
 BESIDE = re.compile(r"""["']sqlite(\+\w+)?:///(?!/|:memory:|["'])""")
 """A URL of SQLite with a relative path."""
 SYSTEM_PACKAGES = {

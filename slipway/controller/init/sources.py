@@ -79,6 +79,10 @@ class Sources:
         modules = [module for module in parsed if module]
         return cls(folder, tuple(sorted(modules, key=lambda module: (len(module.path.parts), module.path))))
 
+    def below(self, place: PurePosixPath) -> "Sources":
+        """Return those in a folder: what is beside an app is another program's."""
+        return Sources(self.folder, tuple(module for module in self.modules if module.path.is_relative_to(place)))
+
     @cached_property
     def by_path(self) -> dict[PurePosixPath, Module]:
         """Map each file to its module."""
@@ -125,13 +129,15 @@ class Sources:
         parents = set(near.path.parents) if near else set()
         return max(modules, key=lambda each: len(parents.intersection(each.path.parents)), default=None)
 
-    def import_root(self, module: Module, base: PurePosixPath) -> PurePosixPath:
+    def import_root(self, module: Module, base: PurePosixPath, started: PurePosixPath | None = None) -> PurePosixPath:
         """Return the folder from which a module is imported: where most of its own absolute imports are found.
 
         Args:
             module: the module.
             base: the folder of the app's dependencies. Of equals the folder with the module's package comes first, then
                 `src`, then this.
+            started: the folder from which a command names the module, which comes before these. A script's own
+                `uvicorn.run("main:app")` may be seen from another folder than the package's imports.
         """
         names = module.imported.values()
         level = max((len(name) - len(name.lstrip(".")) for name in names), default=0)
@@ -142,9 +148,12 @@ class Sources:
         while self._has(above / "__init__") and above.name:
             above = above.parent
         first = [above] if above != module.path.parent else []
-        candidates = sorted(outermost_first, key=lambda folder: (folder not in first, folder != base / "src"))
-        tops = {name.partition(".")[0] for name in names if not name.startswith(".")}
-        return max(candidates, key=lambda folder: sum(self._has(folder / top) for top in tops))
+        candidates = sorted(
+            outermost_first, key=lambda folder: (folder != started, folder not in first, folder != base / "src")
+        )
+        # `app.db` tells a package app from a module of that name.
+        heads = {tuple(name.split(".")[:depth]) for name in names if name[:1] != "." for depth in (1, 2)}
+        return max(candidates, key=lambda folder: sum(self._has(folder.joinpath(*head)) for head in heads))
 
     def imports_itself(self, module: Module, folder: PurePosixPath) -> bool:
         """Tell whether a module imports from a folder as from a package: `app.db` is the folder's db.py."""

@@ -1,0 +1,102 @@
+"""What the image of somebody's Dockerfile has and starts."""
+
+from pathlib import PurePosixPath
+
+import pytest
+
+from slipway.controller.init.recipe import Recipe
+
+PROCFILE = PurePosixPath("Procfile")
+BELOW = PurePosixPath("backend/Procfile")
+
+
+@pytest.mark.parametrize(
+    ("recipe", "path", "has"),
+    [
+        ("FROM python\nCOPY . .", PROCFILE, True),
+        ("FROM python\nCOPY --chown=a:b ./ /srv/", PROCFILE, True),
+        ('FROM python\nADD ["Procfile", "/srv/"]', PROCFILE, True),
+        ("FROM python\nCOPY a \\\n  Procfile /srv", PROCFILE, True),
+        ("FROM python\nCOPY * .", PROCFILE, True),
+        ("FROM python\nCOPY app app", PROCFILE, False),
+        # Seen from the context, not from the app's folder.
+        ("FROM python\nCOPY ./backend .", BELOW, True),
+        ("FROM python\nCOPY backend/* .", BELOW, True),
+        ("FROM python\nCOPY Procfile .", BELOW, False),
+        ("FROM python\nCOPY backend/app app", BELOW, False),
+        # From another stage, with the folder that the context is in there.
+        ("FROM python AS a\nWORKDIR /app\nCOPY . .\nFROM python\nCOPY --from=a /app /app", PROCFILE, True),
+        ("FROM python AS a\nCOPY . /srv/app\nFROM python\nCOPY --from=a /srv /srv", PROCFILE, True),
+        ("FROM python AS a\nWORKDIR /app\nCOPY . .\nFROM python\nCOPY --from=a /app/.venv /app/.venv", PROCFILE, False),
+        ("FROM python AS a\nCOPY x /app\nFROM python\nCOPY --from=a /app /app", PROCFILE, False),
+        ("FROM python\nCOPY --from=example/image /app /app", PROCFILE, False),
+        ("FROM python AS a\nCOPY . .\nFROM a", PROCFILE, True),
+        ("FROM python AS a\nCOPY . .\nFROM python", PROCFILE, False),
+        ("ARG KIND=a\nFROM python AS a\nCOPY . .\nFROM python AS b\nFROM ${KIND}", PROCFILE, True),
+        ("ARG KIND=b\nFROM python AS a\nCOPY . .\nFROM python AS b\nFROM $KIND", PROCFILE, False),
+        # Folders by name.
+        (
+            "FROM python AS a\nENV HOME=/app X=1\nWORKDIR $HOME\nCOPY . .\nFROM python\nCOPY --from=a /app .",
+            PROCFILE,
+            True,
+        ),
+        (
+            "ARG HOME=/x\nFROM python AS a\nENV HOME='/srv'\nFROM a AS b\nWORKDIR ${HOME}\nCOPY . .\nFROM a\n"
+            "COPY --from=b $HOME /srv",
+            PROCFILE,
+            True,
+        ),
+        ("FROM python AS a\nWORKDIR $HOME\nCOPY . .\nFROM python\nCOPY --from=a /app .", PROCFILE, False),
+        ("", PROCFILE, False),
+    ],
+)
+def test_what_is_in_the_image(recipe: str, path: PurePosixPath, has: bool) -> None:
+    assert Recipe.parse(recipe).has(path) is has
+
+
+@pytest.mark.parametrize(
+    ("recipe", "is_workdir"),
+    [
+        ("FROM python\nWORKDIR /srv\nCOPY src .", True),
+        ("FROM python\nWORKDIR /srv\nCOPY ./src/ /srv/", True),
+        ("FROM python AS a\nWORKDIR /srv\nFROM a\nCOPY src .", True),
+        ("FROM python\nWORKDIR /a\nWORKDIR b\nCOPY src /a/b", True),
+        ("FROM python\nWORKDIR /srv\nCOPY src src", False),
+        ("FROM python\nWORKDIR /srv\nCOPY src /elsewhere", False),
+        ("FROM python\nWORKDIR /srv\nCOPY . .\nCOPY src .", False),
+        ("FROM python\nWORKDIR /srv\nCOPY --from=a src .", False),
+        ("", False),
+    ],
+)
+def test_a_folder_that_becomes_the_workdir(recipe: str, is_workdir: bool) -> None:
+    assert Recipe.parse(recipe).is_workdir(PurePosixPath("src")) is is_workdir
+
+
+@pytest.mark.parametrize(
+    ("recipe", "target", "starts_nothing"),
+    [
+        ("FROM python:3.13-slim\nCOPY . .", "", True),
+        ("FROM --platform=linux/amd64 ghcr.io/astral-sh/uv:python3.13 AS x\nRUN true", "", True),
+        ("FROM python\nCMD uvicorn main:app", "", False),
+        ('FROM python\nentrypoint ["./start"]', "", False),
+        ("FROM python AS a\nCMD x\nFROM a", "", False),
+        ("FROM python AS a\nCMD x\nFROM python", "", True),
+        ("FROM python AS a\nCMD x\nFROM python AS b\nRUN y", "a", False),
+        ("FROM python AS a\nRUN y\nFROM a AS b\nCMD x", "a", True),
+        # Its base has a command, or may have one.
+        ("FROM tiangolo/uvicorn-gunicorn-fastapi:python3.9\nCOPY . /app", "", False),
+        ("FROM ${BASE}\nCOPY . .", "", False),
+        ("", "", False),
+    ],
+)
+def test_an_image_without_a_command(recipe: str, target: str, starts_nothing: bool) -> None:
+    assert Recipe.parse(recipe).starts_nothing(target) is starts_nothing
+
+
+def test_the_command_and_the_health_check_are_the_last_stages() -> None:
+    recipe = Recipe.parse(
+        "FROM python AS dev\nCMD uvicorn a:b --reload\nFROM python AS a\nHEALTHCHECK --interval=3s \\\n  CMD curl x\n"
+        "FROM a\nCMD uvicorn a:b\n"
+    )
+    assert (recipe.is_for_development(), recipe.is_for_development("dev")) == (False, True)
+    assert recipe.healthcheck.endswith("CMD curl x")
