@@ -6,8 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-import testinfra
-from deploys import HOSTS, NAME, ROOT
+from deploys import ROOT
 from fetched import fetch
 
 ADDRESS = (ROOT / ".cache/molecule-datahost-address").read_text()
@@ -33,13 +32,6 @@ with context.wrap_socket(socket.create_connection((url.hostname, url.port), 10),
         broker.sendall(line.replace("PASSWORD", url.password).encode() + b"\\r\\n")
         print(broker.recv(1000).decode())
 """
-
-
-@pytest.fixture(scope="session")
-def database() -> Any:
-    """The data host, as root."""
-    name = f"{NAME}-db"
-    return testinfra.get_host(f"ssh://{name}", ssh_config=str(HOSTS / name / "ssh_config"), sudo=True)
 
 
 @pytest.fixture
