@@ -6,17 +6,17 @@ from typing import Any
 
 from slipway import __version__
 from slipway.alerts import checks, facts
+from slipway.alerts.alert import Alert
 from slipway.backup import report as backups
 from slipway.data_host.host import DataHost
 from slipway.engine import room
 from slipway.model import owner
+from slipway.model.errors import SlipwayError
 
 
 def status(host: DataHost) -> dict[str, Any]:
     """The status as one JSON document."""
     services = host.services()
-    # Crashes are missing where the login may not read the journal.
-    problems = checks.of_system(facts.read(host.systemd, host.written))
     return {
         "version": __version__,
         "host": host.name,
@@ -24,10 +24,18 @@ def status(host: DataHost) -> dict[str, Any]:
         "system": platform.freedesktop_os_release().get("PRETTY_NAME", ""),
         "state": "healthy" if set(services.values()) <= {"active"} else "unhealthy",
         "services": services,
-        "problems": [asdict(each) for each in problems],
+        "problems": [asdict(each) for each in _problems(host)],
         "disk": room.free(host.data),
         "backup": backups.found(host.backups) if host.settings.backup else None,
     }
+
+
+def _problems(host: DataHost) -> list[Alert]:
+    """What the system says. Crashes are missing where the login may not read the journal."""
+    try:
+        return checks.of_system(facts.read(host.systemd, host.written))
+    except (SlipwayError, OSError) as error:
+        return [Alert("status", "the system's state cannot be read", str(error), "systemctl status")]
 
 
 def text(values: dict[str, Any]) -> str:

@@ -93,6 +93,17 @@ def test_what_the_system_says_is_told_and_shown(host: DataHost, monkeypatch: pyt
     assert "  problem   the disk of /var/lib/postgresql is nearly full: 1 of 9 MiB" in text(values).splitlines()
 
 
+def test_a_system_that_does_not_tell_hides_no_backup(host: DataHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    def silent(*_: Any) -> None:
+        raise SlipwayError("`timedatectl` was not done within 30 s")
+
+    monkeypatch.setattr(facts, "read", silent)
+    fail(host, "backup")
+    values = status(host)
+    assert [each["detail"] for each in values["problems"]] == ["`timedatectl` was not done within 30 s"]
+    assert values["backup"]["backup"]["state"] == "failed"
+
+
 def test_the_status_for_people(host: DataHost) -> None:
     with report.recorded(report.BACKUP, folder=host.backups) as result:
         result |= LAST

@@ -221,7 +221,7 @@ DATA_STATUS = {
 
 
 def problem(key: str) -> dict[str, str]:
-    return {"key": key, "title": "the clock is off", "detail": "", "next": "timedatectl timesync-status", "mark": ""}
+    return {"key": key, "title": "too little memory", "detail": "", "next": "top -o %MEM", "mark": ""}
 
 
 @pytest.mark.parametrize(
@@ -234,9 +234,9 @@ def problem(key: str) -> dict[str, str]:
         ({"backup": backed_up("failed", "ok")}, {"backup": "/usr/local/lib/slipway/backup create"}),
         ({"backup": backed_up("ok", "failed")}, {"restore test": "/usr/local/lib/slipway/backup verify"}),
         ({"backup": None}, {}),
-        ({"problems": [problem("clock")]}, {"problem": "timedatectl"}),
+        ({"problems": [problem("memory")]}, {"problem": "top"}),
         # Another check has it.
-        ({"problems": [problem("reboot"), problem("unit:postgresql@17-main.service")]}, {}),
+        ({"problems": [problem("reboot"), problem("clock"), problem("unit:postgresql@17-main.service")]}, {}),
     ],
 )
 def test_what_a_data_host_of_its_own_told(shop: Project, status: dict[str, Any], expected: dict[str, str]) -> None:

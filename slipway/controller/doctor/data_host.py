@@ -14,7 +14,7 @@ def checks(way: Way) -> Iterator[Finding]:
         yield way.place.verdict("service", f"{unit} is {state}", fix)
     yield way.place.ok("disk", f"{way.status['disk']['free_bytes'] >> 20} MiB free for data")
     # Other checks have these.
-    known = {"reboot", *(f"unit:{unit}" for unit in services)}
+    known = {"reboot", "clock", *(f"unit:{unit}" for unit in services)}
     for each in way.status["problems"]:
         if each["key"] not in known:
             yield way.place.wrong("problem", ": ".join(filter(None, (each["title"], each["detail"]))), each["next"])
