@@ -11,7 +11,7 @@ from typing import Any
 from slipway.alerts.alert import Alert, Message
 from slipway.engine.durable import write_even_if_full
 
-CHECKS = {"site": 2, "host": 2, "memory": 5, "clock": 15}
+CHECKS = {"site": 2, "service": 2, "host": 2, "memory": 5, "clock": 15}
 """How many checks in a row see an alert before it is told, by the first word of its key, where one does not do."""
 CHECKS_OVER = 2
 """How many do not before it is over."""

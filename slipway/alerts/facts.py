@@ -1,20 +1,16 @@
-"""What the system says of itself, beside what `slipway status` knows."""
+"""What the system of any host says of itself."""
 
 import os
 import re
 import subprocess
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from slipway.alerts import others
-from slipway.alerts.alert import Alert
-from slipway.alerts.certificate import expiring
-from slipway.alerts.settings import Settings
-from slipway.engine import audit, room
+from slipway.engine import room
 from slipway.engine.crashes import LOOP_SECONDS, Crashes
-from slipway.engine.host import Host
+from slipway.engine.systemd import Systemd
 from slipway.model.errors import SlipwayError
 
 NOT_TOLD = re.compile(r"(alerts|deploy@.*|migrate@.*|backup@.*|restore-test)[.]service")
@@ -29,8 +25,6 @@ TIMEOUT_SECONDS = 30
 class Facts:
     """Of one moment."""
 
-    history: list[dict[str, Any]] = field(default_factory=list)
-    """The last entries of the audit, oldest first."""
     failed_units: list[str] = field(default_factory=list)
     crashes: dict[str, Crashes] = field(default_factory=dict)
     """Units that crashed in the last hour."""
@@ -40,25 +34,17 @@ class Facts:
     reboot: str | None = None
     """The packages that need a reboot, None if none does."""
     clock_synchronised: bool = True
-    certificate: Alert | None = None
-    """The end of a certificate that nobody renews here."""
-    silent_hosts: dict[str, str] = field(default_factory=dict)
-    """Other app hosts that do not answer, with what happens instead."""
 
 
-def read(host: Host, settings: Settings) -> Facts:
-    """Read all of them."""
-    now, https_port = time.time(), settings.https_port
+def read(systemd: Systemd, folders: Iterable[Path]) -> Facts:
+    """Read all of them. `folders` are those that are written to; each may be on a disk of its own."""
     return Facts(
-        history=audit.last(host, 200),
         failed_units=failed_units(_run("systemctl", "list-units", "--failed", "--plain", "--no-legend", "--full")),
-        crashes=host.systemd.all_crashes(now - LOOP_SECONDS),
-        low_disks=room.low(host.written),
+        crashes=systemd.all_crashes(time.time() - LOOP_SECONDS),
+        low_disks=room.low(folders),
         memory_percent=memory_percent(_text(PRESSURE)),
         reboot=_text(REBOOT.with_name(f"{REBOOT.name}.pkgs")).replace("\n", " ") if REBOOT.exists() else None,
         clock_synchronised=_run("timedatectl", "show", "--property=NTPSynchronized", "--value").strip() != "no",
-        certificate=expiring(https_port, host.site.probe_host, now) if https_port else None,
-        silent_hosts=others.silent(host.front, host.site, settings.others),
     )
 
 

@@ -3,17 +3,21 @@
 import os
 import sys
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
-from slipway.alerts import checks, facts
+from slipway.alerts import app
 from slipway.alerts.alert import Alert, Message, Place
 from slipway.alerts.book import Book
 from slipway.alerts.send import send
 from slipway.alerts.settings import Receiver, Settings
+from slipway.data_host import alerts as data_host
+from slipway.data_host.host import DataHost
 from slipway.engine.host import Host
-from slipway.engine.status import status
 from slipway.engine.terminal import printable
 from slipway.model import owner
+from slipway.model.data_host import DataSettings
 from slipway.model.errors import SlipwayError
 from slipway.model.site import Site
 
@@ -22,7 +26,7 @@ def main() -> int:
     """Check once. Returns 1 if the settings are damaged."""
     try:
         settings = Settings.load(Path(os.environ["CREDENTIALS_DIRECTORY"], "alerts"))
-        host = Host(Site.load())
+        host, look = _look(settings)
         site = owner.load(host.owner) or {}
     except SlipwayError as error:
         print(f"alerts: {error}", file=sys.stderr)
@@ -31,7 +35,7 @@ def main() -> int:
     receivers = _names(settings.receivers)
     file = Path(os.environ["STATE_DIRECTORY"], "state.json")
     book, now = Book.load(file), time.time()
-    for message in book.note(_look(host, settings, book), receivers, now):
+    for message in book.note(_found(look, book), receivers, now):
         print(printable(message.subject(place)))
     book.save(file)  # before anything is sent
 
@@ -43,10 +47,23 @@ def main() -> int:
     return 0
 
 
-def _look(host: Host, settings: Settings, book: Book) -> list[Alert]:
+def _look(settings: Settings) -> tuple[Host | DataHost, Callable[[], list[Alert]]]:
+    """Return this host, and what lists what is wrong with a host of its kind.
+
+    Raises:
+        SlipwayError: its settings are missing or damaged.
+    """
+    if settings.is_app:
+        app_host = Host(Site.load())
+        return app_host, partial(app.found, app_host, settings)
+    alone = DataHost(DataSettings.load())
+    return alone, partial(data_host.found, alone)
+
+
+def _found(look: Callable[[], list[Alert]], book: Book) -> list[Alert]:
     """What is wrong. Where that cannot be read, this is told, and nothing is over."""
     try:
-        return checks.found(status(host), facts.read(host, settings))
+        return look()
     except (SlipwayError, OSError) as error:
         before = [each.alert for each in book.alerts.values() if each.told]
         unreadable = Alert("status", "the host's state cannot be read", str(error), "slipway status")

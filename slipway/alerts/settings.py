@@ -49,6 +49,8 @@ class Settings:
     """Where nginx serves a certificate that nobody renews here (nginx_tls: files)."""
     others: dict[str, str] = field(default_factory=dict)
     """The addresses of the other app hosts, by name."""
+    is_app: bool = True
+    """False: a data host of its own."""
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -60,7 +62,9 @@ class Settings:
         try:
             values = json.loads(path.read_text())
             others = {str(name): str(address) for name, address in values.get("others", {}).items()}
-            return cls(tuple(map(Receiver.parse, values["to"])), values.get("https_port"), others)
+            return cls(
+                tuple(map(Receiver.parse, values["to"])), values.get("https_port"), others, values.get("is_app", True)
+            )
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise SlipwayError(
                 f"the alerts' settings are damaged ({type(error).__name__}). Type: slipway provision <environment>"

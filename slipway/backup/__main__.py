@@ -24,7 +24,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
             case "verify":
                 verify.run()
             case "restore":
-                restore.run(options.snapshot, options.at, replace=options.replace, migrate=options.migrate)
+                restore.run(
+                    options.snapshot,
+                    options.at,
+                    replace=options.replace,
+                    migrate=options.migrate,
+                    if_any=options.if_any,
+                )
+            case "migrate":
+                restore.run_migrations()
             case "wal":
                 archiving.run()
             case "prepare":
@@ -52,6 +60,8 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--at", default="", metavar="TIME", help="PostgreSQL as it was then, where WAL is archived")
     command.add_argument("--replace", action="store_true", help="also where this host has data; they are kept aside")
     command.add_argument("--migrate", action="store_true", help="run the live release's migrations then")
+    command.add_argument("--if-any", action="store_true", help="succeed where there is no backup of this host")
+    commands.add_parser("migrate", help="run the live release's migrations: after a restore of the data host")
     commands.add_parser("wal", help="copy archived WAL to the repository: backup@wal.service does it")
     commands.add_parser("prepare", help="create the repository where there is none")
     command = commands.add_parser("restic", help="run restic with this host's repository: backup restic snapshots")

@@ -39,7 +39,7 @@ RELEASE = re.compile(r"[0-9]{8}T[0-9]{6}-[0-9a-f]{7}")
 UNITS = ("app@*", "app-*@*", "job-*.timer", "job-*.service", "run@*")
 
 
-def run(name: str = "", at: str = "", *, replace: bool = False, migrate: bool = False) -> None:
+def run(name: str = "", at: str = "", *, replace: bool = False, migrate: bool = False, if_any: bool = False) -> None:
     """Restore a snapshot, and print what came back and what is lost.
 
     What was there is kept aside. The app stands still only while the two change places.
@@ -49,6 +49,7 @@ def run(name: str = "", at: str = "", *, replace: bool = False, migrate: bool = 
         at: PostgreSQL as it was at this moment, in ISO 8601, UTC if it names no zone; empty for the last.
         replace: also where there are data.
         migrate: run the live release's migrations before it starts.
+        if_any: on a host without data of its own: no snapshot is no failure.
 
     Raises:
         BackupError: it failed, or there are data and they are not to be replaced.
@@ -60,6 +61,11 @@ def run(name: str = "", at: str = "", *, replace: bool = False, migrate: bool = 
     if moment and settings.postgresql and not settings.wal:
         raise BackupError("--at needs WAL, and backup_wal_seconds is 0 here. A backup without it: --snapshot ID")
     repository = Repository(settings)
+    if if_any and not repository.snapshots():
+        print("no backup is of this host: nothing to restore", flush=True)
+        if migrate:
+            run_migrations()
+        return
     with report.locked():
         repository.unlock()
         snapshot = repository.until(moment) if moment else repository.latest(name)
@@ -224,6 +230,16 @@ def _app_stopped(settings: Settings) -> Iterator[None]:
 def _units(pattern: str, *options: str) -> list[str]:
     listed = call(["systemctl", "list-units", "--plain", "--no-legend", "--full", *options, pattern])
     return [line.split()[0] for line in listed.splitlines() if line.strip()]
+
+
+def run_migrations() -> None:
+    """Run the live release's migrations, after the data of another host came back.
+
+    Raises:
+        BackupError: they failed, or a deploy runs.
+    """
+    with _app_stopped(Settings.load()):
+        _migrate()
 
 
 def _migrate() -> None:

@@ -34,10 +34,11 @@ ADVICE = (
 
 def disk(releases: Releases) -> dict[str, int]:
     """Free bytes and inodes where releases are kept."""
-    return _free(releases.folder if releases.folder.is_dir() else releases.root)  # which may be a disk of its own
+    return free(releases.folder if releases.folder.is_dir() else releases.root)  # which may be a disk of its own
 
 
-def _free(where: Path) -> dict[str, int]:
+def free(where: Path) -> dict[str, int]:
+    """Free bytes and inodes on the disk of a folder."""
     usage = os.statvfs(where)
     inodes = usage.f_favail if usage.f_files else sys.maxsize  # btrfs has no fixed number, and says 0
     return {"free_bytes": shutil.disk_usage(where).free, "free_inodes": inodes}
@@ -72,15 +73,15 @@ def full(paths: Iterable[Path]) -> str | None:
     seen = set()
     for path in paths:
         try:
-            device, free = path.stat().st_dev, _free(path)
+            device, left = path.stat().st_dev, free(path)
         except OSError:
             continue  # not there on this host
         if device in seen:
             continue
         seen.add(device)
-        if free["free_bytes"] < FULL_BYTES or free["free_inodes"] < FULL_INODES:
+        if left["free_bytes"] < FULL_BYTES or left["free_inodes"] < FULL_INODES:
             return (
-                f"the disk of {path} is full ({free['free_bytes'] >> 20} MiB and {free['free_inodes']} inodes free): "
+                f"the disk of {path} is full ({left['free_bytes'] >> 20} MiB and {left['free_inodes']} inodes free): "
                 "requests that save something fail. See `sudo du -xh / | sort -h | tail -n 30`; if it is the release "
                 "that fills it, `slipway rollback`"
             )

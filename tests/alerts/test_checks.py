@@ -1,12 +1,15 @@
 """What is wrong, by what `slipway status` and the system say: each kind once."""
 
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from slipway.alerts.checks import found
+from slipway.alerts.alert import Alert
+from slipway.alerts.app import AppFacts, of_app
+from slipway.alerts.checks import of_backups, of_system
 from slipway.alerts.facts import Facts, failed_units, memory_percent
 from slipway.engine import deploy, room
 from slipway.engine.crashes import Crashes
@@ -21,7 +24,6 @@ WELL: dict[str, Any] = {
     "problem": None,
     "processes": {"worker.1": "active"},
     "certificates": [],
-    "backup": None,
     "drift": {"state": "clean", "added": [], "changed": [], "removed": [], "looked_at": "now"},
 }
 CERTIFICATE = {"name": "a.example", "expires": "soon", "failures": 0, "failing_since": None, "next_attempt": None}
@@ -29,12 +31,12 @@ FAILED = {"what": "deploy", "release": A, "by": "alice", "ended": "failed", "cau
 DONE = FAILED | {"ended": "done"}
 
 
-def keys(values: dict[str, Any] | None = None, facts: Facts | None = None) -> list[str]:
-    return [each.key for each in found(WELL | (values or {}), facts or Facts())]
+def keys(alerts: Iterable[Alert]) -> list[str]:
+    return [each.key for each in alerts]
 
 
 def test_a_host_that_is_well() -> None:
-    assert keys() == []
+    assert [*of_app(WELL, AppFacts()), *of_system(Facts()), *of_backups(None)] == []
 
 
 @pytest.mark.parametrize(
@@ -59,17 +61,27 @@ def test_a_host_that_is_well() -> None:
     ],
 )
 def test_what_status_knows(values: dict[str, Any], expected: list[str]) -> None:
-    assert keys(values) == expected
+    assert keys(of_app(WELL | values, AppFacts())) == expected
 
 
 @pytest.mark.parametrize(
     ("facts", "expected"),
     [
-        (Facts(history=[FAILED]), ["deploy"]),
-        (Facts(history=[FAILED, {"what": "run", "ended": "done"}]), ["deploy"]),
-        (Facts(history=[FAILED, DONE]), []),
-        (Facts(history=[DONE, FAILED | {"what": "rollback", "ended": "killed"}]), ["deploy"]),
-        (Facts(history=[{"what": "maintenance"}]), []),
+        (AppFacts(history=[FAILED]), ["deploy"]),
+        (AppFacts(history=[FAILED, {"what": "run", "ended": "done"}]), ["deploy"]),
+        (AppFacts(history=[FAILED, DONE]), []),
+        (AppFacts(history=[DONE, FAILED | {"what": "rollback", "ended": "killed"}]), ["deploy"]),
+        (AppFacts(history=[{"what": "maintenance"}]), []),
+        (AppFacts(silent_hosts={"www2": "10.0.0.2: no answer within 5 s"}), ["host:www2"]),
+    ],
+)
+def test_what_an_app_host_knows_besides(facts: AppFacts, expected: list[str]) -> None:
+    assert keys(of_app(WELL, facts)) == expected
+
+
+@pytest.mark.parametrize(
+    ("facts", "expected"),
+    [
         (Facts(failed_units=["backup.service", "x.timer"]), ["unit:backup.service", "unit:x.timer"]),
         (Facts(crashes={"a.service": Crashes(restarts=2)}), []),
         (Facts(crashes={"a.service": Crashes(restarts=3)}), ["restarts:a.service"]),
@@ -79,11 +91,10 @@ def test_what_status_knows(values: dict[str, Any], expected: list[str]) -> None:
         (Facts(memory_percent=5), []),
         (Facts(reboot=""), ["reboot"]),
         (Facts(clock_synchronised=False), ["clock"]),
-        (Facts(silent_hosts={"www2": "10.0.0.2: no answer within 5 s"}), ["host:www2"]),
     ],
 )
 def test_what_the_system_says(facts: Facts, expected: list[str]) -> None:
-    assert keys(facts=facts) == expected
+    assert keys(of_system(facts)) == expected
 
 
 GOOD: dict[str, Any] = {"state": "ok", "at": "now", "kind": "nightly", "snapshot": "1a", "tables": 1, "rows": 1}
@@ -106,19 +117,19 @@ GOOD |= {"snapshot_at": "now", "base": "1a"}
 )
 def test_backups_are_told_by_their_record(backup: dict[str, Any], title: str) -> None:
     test = {"state": "never", "last": None}
-    alerts = found(WELL | {"backup": {"backup": backup, "restore_test": test}}, Facts())
+    alerts = list(of_backups({"backup": backup, "restore_test": test}))
     assert [each.title for each in alerts] == [title] * bool(title)
-    alerts = found(WELL | {"backup": {"backup": test, "restore_test": backup}}, Facts())
+    alerts = list(of_backups({"backup": test, "restore_test": backup}))
     assert [each.title for each in alerts] == [title.replace("backup", "restore test", 1)] * bool(title)
     assert all(each.next.endswith("/backup verify") for each in alerts)
-    alerts = found(WELL | {"backup": {"backup": test, "restore_test": test, "wal": backup}}, Facts())
+    alerts = list(of_backups({"backup": test, "restore_test": test, "wal": backup}))
     assert [each.title for each in alerts] == [title.replace("backup", "archiving of WAL", 1)] * bool(title)
 
 
 def test_each_says_what_to_type() -> None:
     values = {"problem": "502", "certificates": [CERTIFICATE | {"state": "expired", "reason": "DNS"}]}
-    facts = Facts([FAILED], ["a.service"], {"b.service": Crashes(kills=1)}, {"/": "0"}, 90, "linux", False)
-    alerts = found(WELL | values, facts)
+    facts = Facts(["a.service"], {"b.service": Crashes(kills=1)}, {"/": "0"}, 90, "linux", False)
+    alerts = [*of_app(WELL | values, AppFacts([FAILED])), *of_system(facts)]
     assert len(alerts) == 9
     assert all(each.next for each in alerts)
 
@@ -127,7 +138,7 @@ def test_a_real_deploy_that_fails_and_one_that_works(host: FakeHost) -> None:  #
     from slipway.engine import audit
 
     def now() -> list[str]:
-        return [each.key for each in found(status(host), Facts(history=audit.last(host, 200)))]
+        return keys(of_app(status(host), AppFacts(history=audit.last(host, 200))))
 
     with pytest.raises(Exception, match="crashed"):
         deploy.activate(host, host.ship(A, Behaviour(crashes=True)))

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from slipway.alerts import facts, run
+from slipway.alerts import app, facts, run
 from slipway.alerts.alert import Message, Place
 from slipway.alerts.settings import Receiver
 from slipway.engine import deploy
@@ -40,10 +40,10 @@ def test_a_site_that_is_down_and_back(host: FakeHost, sent: list[Message], monke
     deploy.activate(host, host.ship(A))
     assert run.main() == 0
     down: dict[str, Any] = status(host) | {"problem": "GET /readyz through nginx: 502"}
-    monkeypatch.setattr(run, "status", lambda _host: down)
+    monkeypatch.setattr(app, "status", lambda _host: down)
     assert [run.main() for _ in range(4)] == [0] * 4
     assert [(each.over, each.alert.key) for each in sent] == [(False, "site")]
-    monkeypatch.setattr(run, "status", status)
+    monkeypatch.setattr(app, "status", status)
     assert [run.main() for _ in range(4)] == [0] * 4
     assert [(each.over, each.alert.key) for each in sent] == [(False, "site"), (True, "site")]
 
@@ -55,7 +55,7 @@ def test_what_cannot_be_read_is_told_and_nothing_is_over(sent: list[Message], mo
     def damaged(*_: Any) -> None:
         raise PermissionError(13, "Permission denied", "/srv/app/current")
 
-    monkeypatch.setattr(run, "status", damaged)
+    monkeypatch.setattr(app, "status", damaged)
     assert [run.main() for _ in range(4)] == [0] * 4
     assert [(each.over, each.alert.key) for each in sent] == [(False, "reboot"), (False, "status")]
 

@@ -74,6 +74,8 @@ VARIABLES = {
     "app_ready_path": "/",
     "app_version_path": "",
 }
+DATA_VARIABLES = {f"data_{name}_password": f"tests-only-{20 * 'y'}" for name in ("app", "migrate", "broker")}
+"""Those of a data host of its own."""
 
 
 def write(folder: Path) -> Path:

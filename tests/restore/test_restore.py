@@ -1,42 +1,25 @@
 """A real host with data: a migration that a rollback cannot undo, and a machine that is lost."""
 
-import json
-import urllib.request
-from typing import Any
-
 from tests.restore import shop
 from tests.restore.conftest import Shop
 
 
-def open_(url: str, method: str = "GET") -> Any:
-    """Send a request; a proxy of the environment is not for 127.0.0.1."""
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with opener.open(urllib.request.Request(url, method=method), timeout=20) as answer:
-        return json.loads(answer.read())
-
-
-def write(production: Shop, *notes: str) -> None:
-    for note in notes:
-        open_(f"{production.url}/{note}", "POST")
-
-
 def kept(production: Shop) -> list[str]:
     """The notes, which are the same in all three places."""
-    found = open_(f"{production.url}/")
+    found = production.notes()
     assert found["postgresql"] == found["sqlite"] == found["files"], found
-    notes: list[str] = found["files"]
-    return notes
+    return found["files"]
 
 
 def test_a_rollback_that_needs_the_data_of_before_says_what_to_type(production: Shop) -> None:
-    write(production, "first")
+    production.write("first")
     before = production.status()["live"]
     migration, main = production.folder / "migrations/0002_rename.sql", production.folder / "main.py"
     migration.write_text(shop.RENAME)
     main.write_text(shop.RENAMED_MAIN)
     production.slipway("deploy", "production")
     deployed = production.status()
-    write(production, "lost-by-the-rollback")
+    production.write("lost-by-the-rollback")
 
     # The code before asks for a table that has another name now.
     told = production.fails("rollback", "production")
@@ -57,12 +40,12 @@ def test_a_rollback_that_needs_the_data_of_before_says_what_to_type(production: 
 
 
 def test_a_host_that_is_destroyed_comes_back_by_the_documents_two_commands(production: Shop) -> None:
-    write(production, "before")
+    production.write("before")
     production.backup()
     before = production.status()
-    write(production, "after-the-backup")
+    production.write("after-the-backup")
 
-    production.new_machine()
+    production.new_machine(production.host)
     production.slipway("provision", "production")
     told = production.slipway("restore", "production")
     assert "lost: what was written since then (0 h" in told

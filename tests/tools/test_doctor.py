@@ -209,6 +209,47 @@ def test_what_a_host_told(
     assert all(text in found[check] for check, text in expected.items())
 
 
+DATA_STATUS = {
+    "version": __version__,
+    "state": "healthy",
+    "site": {},
+    "services": {"postgresql@17-main.service": "active"},
+    "problems": [],
+    "disk": {"free_bytes": 2**30, "free_inodes": 9},
+    "backup": backed_up("ok", "ok"),
+}
+
+
+def problem(key: str) -> dict[str, str]:
+    return {"key": key, "title": "too little memory", "detail": "", "next": "top -o %MEM", "mark": ""}
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        ({}, {}),
+        ({"version": "0.8.0"}, {"engine": "slipway provision production"}),
+        ({"site": {"environment": "staging"}}, {"owner": "host_adopted=true"}),
+        ({"services": {"postgresql@17-main.service": "inactive"}}, {"service": "systemctl restart postgresql@17-main"}),
+        ({"backup": backed_up("failed", "ok")}, {"backup": "/usr/local/lib/slipway/backup create"}),
+        ({"backup": backed_up("ok", "failed")}, {"restore test": "/usr/local/lib/slipway/backup verify"}),
+        ({"backup": None}, {}),
+        ({"problems": [problem("memory")]}, {"problem": "top"}),
+        # Another check has it.
+        ({"problems": [problem("reboot"), problem("clock"), problem("unit:postgresql@17-main.service")]}, {}),
+    ],
+)
+def test_what_a_data_host_of_its_own_told(shop: Project, status: dict[str, Any], expected: dict[str, str]) -> None:
+    told = GOOD | {"time": 1000.5}
+    seen = Way("db1", {}, told, DATA_STATUS | status, seconds=1, requested_at=1000, is_app=False)
+    findings = list(host.checks(seen, shop, "production"))
+    found = wrong(findings)
+    assert set(found) == set(expected)
+    assert all(text in found[check] for check, text in expected.items())
+    assert {"service", "disk", "backup"} <= set(by_check(findings))
+    assert {"release", "site"}.isdisjoint(by_check(findings))
+
+
 @pytest.mark.parametrize(
     ("values", "told", "reckoned"),
     [

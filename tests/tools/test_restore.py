@@ -7,6 +7,7 @@ import pytest
 
 from slipway.controller import inventory
 from slipway.controller.cli import hosts
+from slipway.model.errors import SlipwayError
 
 APP = {"ansible_host": "203.0.113.7", "ansible_user": "admin", "app": True}
 DATA = {"ansible_host": "203.0.113.9", "ansible_user": "root", "app": False}
@@ -33,7 +34,31 @@ def commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def test_the_newest_snapshot_comes_back_and_one_app_host_migrates(commands: list[str]) -> None:
     hosts.restore("production")
-    assert commands == [f"{hosts.PROGRAM} restore", f"sudo {hosts.PROGRAM} restore --migrate"]
+    assert commands == [f"{hosts.PROGRAM} restore", f"sudo {hosts.PROGRAM} restore --migrate --if-any"]
+
+
+def test_after_the_data_host_alone_the_first_app_host_migrates(commands: list[str]) -> None:
+    hosts.restore("production", host="db1")
+    assert commands == [f"{hosts.PROGRAM} restore", f"sudo {hosts.PROGRAM} migrate"]
+
+
+def test_without_migrations_the_data_host_alone_is_one_command(commands: list[str]) -> None:
+    hosts.restore("production", host="db1", migrate=False)
+    assert commands == [f"{hosts.PROGRAM} restore"]
+
+
+def test_app_hosts_alone_must_have_a_backup(commands: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inventory, "with_data", lambda _sources: {"www1": APP, "www2": APP})
+    hosts.restore("production")
+    assert commands == [f"sudo {hosts.PROGRAM} restore --migrate", f"sudo {hosts.PROGRAM} restore"]
+
+
+def test_a_host_that_fails_says_which_ones_have_their_data(
+    commands: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hosts, "_ssh", lambda connection, _command, verbose: int("203.0.113.7" in connection[-1]))
+    with pytest.raises(SlipwayError, match=r"www1 was not restored; .* Restored before: db1[.] .* --host NAME"):
+        hosts.restore("production")
 
 
 def test_before_a_rollback_nothing_migrates(commands: list[str]) -> None:
@@ -43,4 +68,4 @@ def test_before_a_rollback_nothing_migrates(commands: list[str]) -> None:
 
 def test_a_moment_is_for_all_hosts(commands: list[str]) -> None:
     hosts.restore("production", at="2026-11-29T14:05:30", migrate=False)
-    assert [shlex.split(each)[-1] for each in commands] == ["--at=2026-11-29T14:05:30"] * 2
+    assert ["--at=2026-11-29T14:05:30" in shlex.split(each) for each in commands] == [True, True]

@@ -44,7 +44,7 @@ def test_processes_of_what_runs_to_an_end_are_private_where_systemd_can_do_so() 
 def test_every_file_of_systemd_has_a_site_that_uses_it_or_another_role() -> None:
     used = {text for site in SITES.values() for text in render(Site.parse(site), SYSTEMD).files.values()}
     others = {"drift.service", "drift.timer", "nginx.service.d.conf", "tmpfiles.conf"}
-    others |= {"alerts.service", "alerts.timer", "alerts-failure.conf", "alerts-no-failure.conf"}
+    others |= {"alerts.service", "alerts.timer", "alerts-failure.conf", "alerts-no-failure.conf", "alerts-app.conf"}
     others |= {"backup-wal.conf", "sysstat-collect.conf", "exporter.conf", "metrics.service", "metrics.timer"}
     others |= {"nginx-logs.service", "nginx-logs.timer", "firewall.service"}
     others |= {"nginx-acme@.service", "nginx-acme.timer", "nginx-acme-install.service"}

@@ -49,7 +49,10 @@ def status(
     as_json: AsJson = False,
     verbose: Verbose = False,
 ) -> None:
-    """Show the live release, who deployed it and when, and the releases that are kept."""
+    """Show the live release, who deployed it and when, and the releases that are kept.
+
+    Of a data host of its own: PostgreSQL, broker, backups, disk and problems. It takes the login that provisions.
+    """
     project = Project.find(Path.cwd())
     if cluster := kubernetes.read(project, environment):
         values = kubernetes_status.read(cluster, verbose=verbose)
@@ -60,7 +63,8 @@ def status(
             verify_answered(project, environment)
         playbook = Playbook("status", "status.yml", project, environment, context.obj)
         raise typer.Exit(0 if playbook.run(verbose=verbose, tells_phases=False) else 1)
-    hosts = _hosts(environment, "", "status")
+    verify_answered(project, environment)
+    hosts = inventory.with_data(sources(project, environment))
     with ThreadPoolExecutor() as pool:
         answers = dict(zip(hosts, pool.map(lambda each: _ask(*each), hosts.items()), strict=True))
     print(json.dumps(answers))
@@ -70,8 +74,9 @@ def status(
 
 def _ask(name: str, values: dict[str, Any]) -> dict[str, Any]:
     """Return one host's status, or why there is none."""
+    user = "deploy" if values["app"] else inventory.admin(values)
     try:
-        return host_status.ask(inventory.ssh(name, values, "deploy"))
+        return host_status.ask(inventory.ssh(name, values, user))
     except SlipwayError as error:
         return {"error": str(error)}
 
@@ -265,17 +270,32 @@ def restore(
     project = Project.find(Path.cwd())
     refuse(project, environment, "restore")
     verify_answered(project, environment)
-    hosts = inventory.chosen(inventory.with_data(sources(project, environment)), host)
-    migrates = next((name for name, values in hosts.items() if values["app"]), "")
-    for name, values in hosts.items():
-        user = inventory.admin(values)
-        command = [*(["sudo"] if user != "root" else []), PROGRAM, "restore"]
-        command += [f"--snapshot={snapshot}"] * bool(snapshot) + [f"--at={at}"] * bool(at) + ["--replace"] * replace
-        command += ["--migrate"] * (migrate and name == migrates)
-        script = f"[ -x {PROGRAM} ] || {{ echo 'error: {NO_BACKUPS}' >&2; exit 1; }}; exec {shlex.join(command)}"
-        print(f"== {name}", flush=True)
-        if _ssh(inventory.ssh(name, values, user), ["sh", "-c", script], verbose=verbose):
-            raise typer.Exit(1)
+    every = inventory.with_data(sources(project, environment))
+    migrates = next(name for name, values in every.items() if values["app"])
+    hosts = inventory.chosen(every, host)
+    options = [f"--snapshot={snapshot}"] * bool(snapshot) + [f"--at={at}"] * bool(at) + ["--replace"] * replace
+    alone = not next(iter(hosts.values()))["app"]
+    for number, (name, values) in enumerate(hosts.items()):
+        words = ["restore", *options, *["--migrate"] * (migrate and name == migrates)]
+        # An app host whose data are all on the data host has no backup.
+        words += ["--if-any"] * (alone and values["app"])
+        if _backup(name, values, words, verbose=verbose):
+            before = f" Restored before: {', '.join(list(hosts)[:number])}." if number else ""
+            one = f"One host: slipway restore {environment} --host NAME"
+            raise SlipwayError(f"{name} was not restored; the cause is above.{before} {one}")
+    # The data host's migrations are run where the app is, which keeps its files.
+    apart = migrate and not any(values["app"] for values in hosts.values())
+    if apart and _backup(migrates, every[migrates], ["migrate"], verbose=verbose):
+        raise SlipwayError(f"{host} has its data, and {migrates} did not migrate them; the cause is above.")
+
+
+def _backup(name: str, values: dict[str, Any], words: list[str], *, verbose: bool) -> int:
+    """Run the command of backups on a host, as root. Returns its exit status."""
+    user = inventory.admin(values)
+    command = shlex.join([*(["sudo"] if user != "root" else []), PROGRAM, *words])
+    script = f"[ -x {PROGRAM} ] || {{ echo 'error: {NO_BACKUPS}' >&2; exit 1; }}; exec {command}"
+    print(f"== {name}", flush=True)
+    return _ssh(inventory.ssh(name, values, user), ["sh", "-c", script], verbose=verbose)
 
 
 def _ssh(connection: list[str], command: list[str], *, verbose: bool) -> int:

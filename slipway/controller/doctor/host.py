@@ -8,7 +8,7 @@ import yaml
 
 from slipway import __version__
 from slipway.controller import resources
-from slipway.controller.doctor import site, state
+from slipway.controller.doctor import data_host, site, state
 from slipway.controller.doctor.finding import Finding
 from slipway.controller.doctor.way import Way
 from slipway.controller.project import LOCAL, Project, owner_conflict, project_name
@@ -33,7 +33,7 @@ def checks(way: Way, project: Project, environment: str) -> Iterator[Finding]:
     if way.status:
         yield _owner(way, project, environment)
         yield _engine(way, environment)
-        yield _release(way, environment)
+        yield from [_release(way, environment)] if way.is_app else data_host.checks(way)
         yield from state.checks(way, environment)
     if not way.is_app:
         return
@@ -74,7 +74,7 @@ def _room(way: Way) -> Iterator[Finding]:
     told, place = way.told, way.place
     free, memory = told["free_mb"], told["memory_mb"]
     fix = f"make room, {LEAST_FREE_MB} MB: apt-get clean, journalctl --vacuum-size=500M" if free < LEAST_FREE_MB else ""
-    yield place.verdict("space", f"{free} MB free for releases", fix)
+    yield place.verdict("space", f"{free} MB free" + " for releases" * way.is_app, fix)
     if not way.is_app:
         yield place.ok("memory", f"{memory} MB")
         return

@@ -33,7 +33,7 @@ class Way:
     """How much later the host's clock may be, since the answer was under way."""
     requested_at: float = 0
     is_app: bool = True
-    """Whether it serves the app: a data host of its own has neither site nor engine."""
+    """Whether it serves the app: a data host of its own has neither site nor user deploy."""
 
     @property
     def place(self) -> Place:
@@ -66,6 +66,8 @@ class Way:
         yield from self._admin(user, args)
         if self.is_app:
             yield self._deploy(inventory.ssh(self.name, dict(self.values), "deploy"))
+        elif self.told:
+            yield self._data(inventory.ssh(self.name, dict(self.values), user))
 
     def _first_hop(self, config: Mapping[str, str]) -> Iterator[Finding]:
         """What can be seen from here alone: behind a jump host, names and ports are its own matter."""
@@ -117,6 +119,16 @@ class Way:
             fix = f"slipway provision: it creates the user, whose keys are host_deploy_keys\n{shlex.join(ssh)}"
             return self.place.wrong(check, str(error).splitlines()[-1], fix)
         return self.place.ok(check, "works")
+
+    def _data(self, ssh: list[str]) -> Finding:
+        """Ask a data host, as who provisions."""
+        check = "status"
+        try:
+            self.status = host_status.ask(ssh)
+        except host_status.NoStatusError as error:
+            fix = "slipway provision: it installs the command `slipway` there"
+            return self.place.wrong(check, str(error).splitlines()[-1], fix)
+        return self.place.ok(check, str(self.status.get("state")))
 
 
 def connect(host: str, port: int) -> str:

@@ -6,8 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-import testinfra
-from deploys import HOSTS, NAME, ROOT
+from deploys import ROOT
 from fetched import fetch
 
 ADDRESS = (ROOT / ".cache/molecule-datahost-address").read_text()
@@ -33,13 +32,6 @@ with context.wrap_socket(socket.create_connection((url.hostname, url.port), 10),
         broker.sendall(line.replace("PASSWORD", url.password).encode() + b"\\r\\n")
         print(broker.recv(1000).decode())
 """
-
-
-@pytest.fixture(scope="session")
-def database() -> Any:
-    """The data host, as root."""
-    name = f"{NAME}-db"
-    return testinfra.get_host(f"ssh://{name}", ssh_config=str(HOSTS / name / "ssh_config"), sudo=True)
 
 
 @pytest.fixture
@@ -115,3 +107,16 @@ def test_other_hosts_are_refused(database: Any) -> None:
         f"PGPASSWORD=for-the-app-of-the-test psql 'host={ADDRESS} user=app dbname=app sslmode=require'"
     )
     assert "no pg_hba.conf entry" in refused.stderr
+
+
+def test_an_app_host_without_files_has_nothing_to_restore_and_migrates(host: Any, ask: Any) -> None:
+    backup = "/usr/local/lib/slipway/backup"
+    refused = host.run(f"{backup} restore")
+    assert refused.rc == 1
+    assert "has no snapshot of" in refused.stderr
+    unit = "journalctl --namespace=+app --output=cat --no-pager --unit='migrate@*' | wc -l"
+    for command in ("restore --if-any --migrate", "migrate"):
+        before = int(host.check_output(unit))
+        host.check_output(f"{backup} {command}")
+        assert int(host.check_output(unit)) > before
+        assert ask("/readyz").status == 200

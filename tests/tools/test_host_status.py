@@ -1,0 +1,56 @@
+"""`slipway status --json`: the login for each host, and what is printed where one does not answer."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from slipway.controller import host_status, inventory
+from slipway.controller.cli import hosts, main
+
+APP = {"ansible_host": "203.0.113.7", "ansible_user": "admin", "app": True}
+DATA = {"ansible_host": "203.0.113.9", "ansible_user": "admin", "app": False}
+
+
+@pytest.fixture
+def logins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The logins, of an environment with a data host of its own."""
+    (tmp_path / "deploy/production").mkdir(parents=True)
+    (tmp_path / "deploy/production/hosts.yml").write_text("app:\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(hosts, "sources", lambda *_: [])
+    monkeypatch.setattr(hosts, "verify_answered", lambda *_: None)
+    monkeypatch.setattr(inventory, "with_data", lambda _sources: {"db1": DATA, "www1": APP})
+    given: list[str] = []
+
+    def ask(ssh: Sequence[str]) -> dict[str, Any]:
+        given.append(ssh[-1])
+        if len(given) == 2 and (tmp_path / "silent").exists():
+            raise host_status.NoStatusError("Permission denied (publickey)")
+        return {"state": "healthy"}
+
+    monkeypatch.setattr(host_status, "ask", ask)
+    return given
+
+
+def test_the_data_host_is_asked_as_who_provisions(logins: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["status", "production", "--json"])
+    assert ended.value.code == 0
+    assert sorted(logins) == ["admin@203.0.113.9", "deploy@203.0.113.7"]
+    assert json.loads(capsys.readouterr().out) == {"db1": {"state": "healthy"}, "www1": {"state": "healthy"}}
+
+
+def test_a_host_that_does_not_answer_is_an_error_and_the_other_is_printed(
+    logins: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "silent").touch()
+    with pytest.raises(SystemExit) as ended:
+        main(["status", "production", "--json"])
+    assert ended.value.code == 1
+    assert sorted(json.loads(capsys.readouterr().out).values(), key=len) == [
+        {"state": "healthy"},
+        {"error": "Permission denied (publickey)"},
+    ]
