@@ -313,14 +313,14 @@ def test_a_shipment_that_takes_long_is_left_alone(host: FakeHost) -> None:
     began = time.time() - 7200
     os.utime(host.releases.folder / f".{A}.manifest.json", (began, began))
     partial = host.releases.partial(A)
-    # What rsync's command looks like on the receiving side.
-    receiver = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)", f"{partial}/"])
-    try:
+    # What rsync's command looks like on the receiving side, once it runs.
+    runs = [sys.executable, "-c", "import time; print(flush=True); time.sleep(60)", f"{partial}/"]
+    with subprocess.Popen(runs, stdout=subprocess.PIPE) as receiver:
+        assert receiver.stdout
+        receiver.stdout.readline()
         ship.begin(host, B, manifest())
         assert partial.is_dir()
-    finally:
         receiver.kill()
-        receiver.wait()
     ship.begin(host, C, manifest())
     assert not partial.exists()
 
