@@ -38,10 +38,10 @@ class Group:
     axis: list[Tick] = field(default_factory=list)
 
 
-def write_page(folder: Path, figures: Mapping[str, dict[str, Any]]) -> Path:
-    """Draw the parts that were measured and have a chart. Returns the page's path."""
+def write_page(folder: Path, figures: Mapping[str, dict[str, Any]], intro: str = "Medians.") -> Path:
+    """Draw the parts that were measured and have a chart. Returns the page's path. `intro` says what the figures are."""
     groups = [PARTS[name](values) for name, values in figures.items() if name in PARTS]
-    return write(folder, "figures.html.j2", title="Performance, measured", intro="Medians.", groups=groups)
+    return write(folder, "figures.html.j2", title="Performance, measured", intro=intro, groups=groups)
 
 
 def _serving(figures: dict[str, Any]) -> Group:
@@ -122,7 +122,7 @@ def _platforms(figures: dict[str, Any]) -> Group:
         return bars(title, {PLATFORMS[name]: values[key] for name, values in figures.items()}, form)
 
     return Group(
-        "A deploy under load, on one platform after another",
+        "A deploy, on one platform after another",
         [
             of_each("seconds of the deploy", "seconds", "{:.1f}"),
             of_each("failed requests", "failures", "{:,.0f}"),

@@ -143,7 +143,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             figures[name] = measure(platform, FOLDER / name)
         progress("platforms", f"{name}: {figures[name]}")
         (FOLDER / "figures.json").write_text(json.dumps(figures, indent=2) + "\n")
-        page = write_page(FOLDER, {"platforms": figures})
+        page = write_page(FOLDER, {"platforms": figures}, intro=f"One deploy each, at {RATE} requests a second.")
     print(f"{table(figures)}\n{page}")
     return 0
 
