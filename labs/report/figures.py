@@ -39,7 +39,7 @@ class Group:
 
 
 def write_page(folder: Path, figures: Mapping[str, dict[str, Any]], intro: str = "Medians.") -> Path:
-    """Draw the parts that were measured and have a chart. Returns the page's path. `intro` says what the figures are."""
+    """Draw the parts that were measured and have a chart. Returns the page's path. `intro` says what they are."""
     groups = [PARTS[name](values) for name, values in figures.items() if name in PARTS]
     return write(folder, "figures.html.j2", title="Performance, measured", intro=intro, groups=groups)
 
