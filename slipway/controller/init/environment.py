@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
 from slipway.controller.init.data_names import data_form, is_database
+from slipway.controller.init.environment_names import allowed_environments, named_environment
 from slipway.controller.init.examples import example_values
 from slipway.controller.init.services import Services
 from slipway.controller.init.sources import ASIDE, Module, Origin, Sources
-from slipway.controller.init.stages import allowed_stages, named_stage
 from slipway.model import names
 
 SECRET = re.compile(r"SECRET|PASSWORD|PASSWD|TOKEN|CREDENTIAL|PRIVATE|API_?KEY|ACCESS_?KEY|_KEY$|_DSN$")
@@ -137,7 +137,7 @@ def find_environment(
     known = {setting.name for setting in mine if setting.default and KNOWN.search(setting.name)}
     development = {setting.name for setting in mine if DEVELOPMENT.fullmatch(setting.default)}
     examples = example_values(sources.folder, base, modules)
-    stages = allowed_stages(sources, modules, classes)
+    stages = allowed_environments(sources, modules, classes)
     return Environment(
         data=dict(sorted(data.items())),
         secrets=tuple(sorted(required & secrets)),
@@ -147,8 +147,8 @@ def find_environment(
         development=tuple(sorted(development)),
         finds_database=any(is_database(name, form) for name, form in data.items())
         or any(re.search(r"\b(DATABASE_URL|PGHOST)\b", module.text, re.IGNORECASE) for module in sources.modules),
-        production_name=named_stage(stages, "production", "production"),
-        staging_name=named_stage(stages, "staging", named_stage(stages, "production", "staging")),
+        production_name=named_environment(stages, "production", "production"),
+        staging_name=named_environment(stages, "staging", named_environment(stages, "production", "staging")),
         reads_credentials=any("CREDENTIALS_DIRECTORY" in module.text for module in modules),
     )
 
@@ -355,7 +355,7 @@ def _getters(modules: list[Module]) -> dict[Origin, bool]:
             if not isinstance(node, ast.FunctionDef) or not node.args.args:
                 continue
             inner = list(ast.walk(node))
-            asked = [
+            looked_up = [
                 each.args[0]
                 for each in inner
                 if isinstance(each, ast.Call) and each.args and module.resolve(each.func) in GETTERS
@@ -365,7 +365,7 @@ def _getters(modules: list[Module]) -> dict[Origin, bool]:
                 for each in inner
                 if isinstance(each, ast.Subscript) and module.resolve(each.value) == "os.environ"
             ]
-            if node.args.args[0].arg in {each.id for each in (*asked, *taken) if isinstance(each, ast.Name)}:
+            if node.args.args[0].arg in {each.id for each in (*looked_up, *taken) if isinstance(each, ast.Name)}:
                 fails = bool(taken) or any(isinstance(each, ast.Raise) for each in inner)
                 found[module.path, node.name] = fails and len(node.args.defaults) <= 1
     return found

@@ -19,13 +19,13 @@ from slipway.controller.init.application import (
 from slipway.controller.init.ci import find_tests
 from slipway.controller.init.composed import Composed, composed_healthchecks, composed_processes
 from slipway.controller.init.context import Context, find_context
+from slipway.controller.init.dockerfile import Instructions
 from slipway.controller.init.environment import Environment, find_environment
 from slipway.controller.init.migrations import find_migrations
 from slipway.controller.init.packages import Packages, find_packages
 from slipway.controller.init.processes import Process, find_processes, has_release, joined, of_procfile
 from slipway.controller.init.python import is_allowed, python_version
 from slipway.controller.init.questions import Ask, Question, Site, answer, find_site, recorded
-from slipway.controller.init.recipe import Recipe
 from slipway.controller.init.routes import Routes
 from slipway.controller.init.server import Server, command, find_server
 from slipway.controller.init.services import Services, find_services, has_file_beside_the_code
@@ -136,7 +136,7 @@ def find(folder: Path, ask: Ask | None) -> Findings:
     places = [workdir, base, PurePosixPath()]
     composed = Composed.read(folder, places)
     dockerfile = existing.find_dockerfile(folder, places, composed.dockerfiles(folder, app.file))
-    recipe = Recipe.parse(text.read(folder / dockerfile.path) if dockerfile else "")
+    instructions = Instructions.parse(text.read(folder / dockerfile.path) if dockerfile else "")
     stage = existing.composed_stage(folder, dockerfile, places) if dockerfile else ""
     context = folder / (dockerfile.context if dockerfile else base)
     commands = existing.commands(folder, places)
@@ -145,10 +145,10 @@ def find(folder: Path, ask: Ask | None) -> Findings:
     services = find_services(packages)
     chosen = str(recorded(folder / "deploy/production")[0].get("app_ready_path") or "")
     paths = Routes.read(sources).answered(app.file)
-    checks = f"{recipe.healthcheck}\n{composed_healthchecks(composed, context)}"
+    checks = f"{instructions.healthcheck}\n{composed_healthchecks(composed, context)}"
     ready = chosen or health.find_ready_path(paths) or health.checked_path(checks)
     migrations = find_migrations(folder, packages, root, commands)
-    if root != workdir and recipe.is_workdir(PurePosixPath(os.path.relpath(folder / root, context)), stage):
+    if root != workdir and instructions.is_workdir(PurePosixPath(os.path.relpath(folder / root, context)), stage):
         migrations = migrations.removeprefix(f"cd {root.relative_to(workdir)} && ")
     own = sources.below(workdir)
     tables = find_tables(own, app, root) if services.postgres and not migrations else None
@@ -179,9 +179,9 @@ def find(folder: Path, ask: Ask | None) -> Findings:
         site=find_site(folder / "deploy/production", ask),
         creates_tables=str(tables.file) if tables and not tables.command else "",
         stage=stage,
-        copies_procfile=recipe.has(PurePosixPath(os.path.relpath(procfile, context)), stage),
-        starts_nothing=recipe.starts_nothing(stage),
-        is_for_development=recipe.is_for_development(stage),
+        copies_procfile=instructions.has(PurePosixPath(os.path.relpath(procfile, context)), stage),
+        starts_nothing=instructions.starts_nothing(stage),
+        is_for_development=instructions.is_for_development(stage),
         preparation=existing.find_preparation(folder, workdir, starting_modules(own)),
         is_python_allowed=is_allowed(folder, packages, python),
         writes_beside_code=has_file_beside_the_code(own) and not services.postgres,

@@ -24,8 +24,8 @@ def find_ready_path(paths: set[str]) -> str:
 
 def checked_path(commands: str) -> str:
     """Return the path that commands of a Dockerfile's or Compose's health check ask for; empty without one."""
-    asked = re.search(r"https?://(?:localhost|127\.0\.0\.1|0\.0\.0\.0)(?::[\w${}:-]+)?(/[\w./-]*)", commands)
-    return asked[1] if asked else ""
+    requested = re.search(r"https?://(?:localhost|127\.0\.0\.1|0\.0\.0\.0)(?::[\w${}:-]+)?(/[\w./-]*)", commands)
+    return requested[1] if requested else ""
 
 
 def default_path(sources: Sources, app: App, paths: set[str]) -> str:

@@ -38,13 +38,13 @@ class Stage:
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """A Dockerfile."""
+class Instructions:
+    """The instructions of a Dockerfile, by stage."""
 
     stages: tuple[Stage, ...]
 
     @classmethod
-    def parse(cls, text: str) -> "Recipe":
+    def parse(cls, text: str) -> "Instructions":
         """Read a Dockerfile, with the values of its ARG and ENV where an instruction names one."""
         outside: dict[str, str] = {}
         values = outside
@@ -72,7 +72,7 @@ class Recipe:
         position = len(self.stages) - 1 if not name else position
         if position is None or position < 0:
             return []
-        earlier = Recipe(self.stages[:position])
+        earlier = Instructions(self.stages[:position])
         above = self.stages[position].base
         return [self.stages[position], *(earlier.built_on(above) if above else [])]
 

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator
 from slipway.controller.init.sources import Module, Origin, Sources
 
 
-def allowed_stages(sources: Sources, modules: list[Module], classes: Collection[Origin]) -> list[str]:
+def allowed_environments(sources: Sources, modules: list[Module], classes: Collection[Origin]) -> list[str]:
     """Return the texts that a setting ENVIRONMENT may have: those of its Literal or of its enumeration."""
     for module in modules:
         settings = (node for node in ast.walk(module.tree) if isinstance(node, ast.ClassDef))
@@ -30,7 +30,7 @@ def _members(sources: Sources, module: Module, annotation: ast.expr) -> Iterator
                 yield from (node.value for node in statement.body if is_enum and isinstance(node, ast.Assign))
 
 
-def named_stage(stages: list[str], stage: str, otherwise: str) -> str:
+def named_environment(stages: list[str], stage: str, otherwise: str) -> str:
     """Return which of the allowed texts means a stage: the same, else one that begins alike."""
     alike = [name for name in stages if name.lower().startswith(stage[:4])]
     return stage if stage in stages else next(iter(alike), otherwise)

@@ -4,14 +4,14 @@ from pathlib import PurePosixPath
 
 import pytest
 
-from slipway.controller.init.recipe import Recipe
+from slipway.controller.init.dockerfile import Instructions
 
 PROCFILE = PurePosixPath("Procfile")
 BELOW = PurePosixPath("backend/Procfile")
 
 
 @pytest.mark.parametrize(
-    ("recipe", "path", "has"),
+    ("instructions", "path", "has"),
     [
         ("FROM python\nCOPY . .", PROCFILE, True),
         ("FROM python\nCOPY --chown=a:b ./ /srv/", PROCFILE, True),
@@ -50,12 +50,12 @@ BELOW = PurePosixPath("backend/Procfile")
         ("", PROCFILE, False),
     ],
 )
-def test_what_is_in_the_image(recipe: str, path: PurePosixPath, has: bool) -> None:
-    assert Recipe.parse(recipe).has(path) is has
+def test_what_is_in_the_image(instructions: str, path: PurePosixPath, has: bool) -> None:
+    assert Instructions.parse(instructions).has(path) is has
 
 
 @pytest.mark.parametrize(
-    ("recipe", "is_workdir"),
+    ("instructions", "is_workdir"),
     [
         ("FROM python\nWORKDIR /srv\nCOPY src .", True),
         ("FROM python\nWORKDIR /srv\nCOPY ./src/ /srv/", True),
@@ -68,12 +68,12 @@ def test_what_is_in_the_image(recipe: str, path: PurePosixPath, has: bool) -> No
         ("", False),
     ],
 )
-def test_a_folder_that_becomes_the_workdir(recipe: str, is_workdir: bool) -> None:
-    assert Recipe.parse(recipe).is_workdir(PurePosixPath("src")) is is_workdir
+def test_a_folder_that_becomes_the_workdir(instructions: str, is_workdir: bool) -> None:
+    assert Instructions.parse(instructions).is_workdir(PurePosixPath("src")) is is_workdir
 
 
 @pytest.mark.parametrize(
-    ("recipe", "target", "starts_nothing"),
+    ("instructions", "target", "starts_nothing"),
     [
         ("FROM python:3.13-slim\nCOPY . .", "", True),
         ("FROM --platform=linux/amd64 ghcr.io/astral-sh/uv:python3.13 AS x\nRUN true", "", True),
@@ -89,14 +89,14 @@ def test_a_folder_that_becomes_the_workdir(recipe: str, is_workdir: bool) -> Non
         ("", "", False),
     ],
 )
-def test_an_image_without_a_command(recipe: str, target: str, starts_nothing: bool) -> None:
-    assert Recipe.parse(recipe).starts_nothing(target) is starts_nothing
+def test_an_image_without_a_command(instructions: str, target: str, starts_nothing: bool) -> None:
+    assert Instructions.parse(instructions).starts_nothing(target) is starts_nothing
 
 
 def test_the_command_and_the_health_check_are_the_last_stages() -> None:
-    recipe = Recipe.parse(
+    instructions = Instructions.parse(
         "FROM python AS dev\nCMD uvicorn a:b --reload\nFROM python AS a\nHEALTHCHECK --interval=3s \\\n  CMD curl x\n"
         "FROM a\nCMD uvicorn a:b\n"
     )
-    assert (recipe.is_for_development(), recipe.is_for_development("dev")) == (False, True)
-    assert recipe.healthcheck.endswith("CMD curl x")
+    assert (instructions.is_for_development(), instructions.is_for_development("dev")) == (False, True)
+    assert instructions.healthcheck.endswith("CMD curl x")
