@@ -912,6 +912,8 @@ def test_a_secret_with_a_default_in_the_code(source: str, names: list[str], tmp_
     [
         ("class S(BaseSettings):\n    app_env: str = 'dev'", ["APP_ENV"]),
         ("os.getenv('MODE', 'development')", ["MODE"]),
+        ("os.getenv('APP_ENV_NAME', 'local')", ["APP_ENV_NAME"]),
+        ("os.getenv('STORAGE_BACKEND', 'local')", []),
         ("class S(BaseSettings):\n    mode: str = Field(default='LOCAL')", ["MODE"]),
         ("class S(BaseSettings):\n    env: Kind = Kind.development", ["ENV"]),
         ("class S(BaseSettings):\n    env: Kind = Kind.production\n    x: str = other.thing", []),

@@ -532,6 +532,14 @@ def test_what_a_setup_py_computes_is_not_known(tmp_path: Path) -> None:
     assert not any("no package of the app is a server" in warning for warning in warnings)
 
 
+def test_a_list_that_is_empty_is_known(tmp_path: Path) -> None:
+    (tmp_path / "main.py").write_text("import fastapi\n\napp = fastapi.FastAPI()\n")
+    (tmp_path / "requirements.txt").write_text("# later\n")
+    warnings = run(tmp_path).warnings
+    assert any("no package of the app is a server" in warning for warning in warnings)
+    assert not any("not known without running its code" in warning for warning in warnings)
+
+
 def test_the_project_itself_as_a_requirement(tmp_path: Path) -> None:
     """The package of a repository's top is no folder that its requirements are in."""
     (tmp_path / "shop").mkdir()

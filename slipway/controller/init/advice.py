@@ -52,15 +52,15 @@ def _of_apps(findings: Findings) -> Iterator[str]:
 
 def _of_dockerfile(findings: Findings) -> Iterator[str]:
     packages = findings.packages
-    uses_pip = packages.manager is Manager.PIP
+    uses_pip, file = packages.manager is Manager.PIP, packages.files[0]
     if findings.server is None:
         type_it = _add(packages, "uvicorn")
-        if packages.names:
+        if packages.names or file not in SETUP:
             yield f"no package of the app is a server, so the image cannot start. {type_it}"
         else:
             yield f"which packages the app needs is not known without running its code. If none is uvicorn: {type_it}"
     if not packages.lock:
-        frozen = packages.files[0] if uses_pip else "requirements.txt" if packages.files[0] in SETUP else ""
+        frozen = file if uses_pip else "requirements.txt" if file in SETUP else ""
         freeze = f"pip freeze > {frozen}, in the app's environment"
         lock = freeze if frozen else LOCK.get(packages.manager, "uv lock")
         yield f"nothing pins the versions of the dependencies, so each build may get others. Type: {lock}"

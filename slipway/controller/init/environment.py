@@ -25,7 +25,9 @@ GIVEN = {
 KNOWN = re.compile(r"(SECRET(_\w*KEY)?|PASSWORD|PASSWD|ENCRYPTION_KEY|SIGNING_KEY)$")
 """Secrets whose default in the code must not be production's."""
 DEVELOPMENT = re.compile(r"dev|develop|development|local", re.IGNORECASE)
-"""What a setting is by default that has to be another on a host."""
+"""What a setting of this kind is by default that has to be another on a host."""
+STAGE = re.compile(r"(.*_)?(ENV|ENVIRONMENT|STAGE|MODE|PROFILE)(_NAME)?")
+"""Settings that say where the app runs: another one's `local` is a folder, or a cache."""
 RANDOM = re.compile(r"secrets\.|os\.urandom|uuid\.?uuid4|str\(uuid")
 """A default that differs in each process and each release: what one signs, another refuses."""
 GETTERS = {"os.environ.get", "os.getenv"}
@@ -135,7 +137,8 @@ def find_environment(
         secrets |= {name for name in required if URL.search(name)}
     unset = {setting.name for setting in mine if setting.may_be_missing and setting.name in secrets - required}
     known = {setting.name for setting in mine if setting.default and KNOWN.search(setting.name)}
-    development = {setting.name for setting in mine if DEVELOPMENT.fullmatch(setting.default)}
+    stage = [setting for setting in mine if STAGE.fullmatch(setting.name)]
+    development = {setting.name for setting in stage if DEVELOPMENT.fullmatch(setting.default)}
     examples = example_values(sources.folder, base, modules)
     stages = allowed_environments(sources, modules, classes)
     return Environment(
