@@ -11,7 +11,7 @@ from labs.command import ROOT, progress
 from slipway.controller.local.files import describe
 from slipway.controller.local.ports import free_ports
 from tests.vm.disk import build
-from tests.vm.machine import Machine, overlay
+from tests.vm.machine import Machine, copy
 from tests.vm.site import Site
 
 FOLDER = ROOT / ".cache/hosts/vm"
@@ -34,7 +34,7 @@ def machine(bare: Path) -> Iterator[Machine]:
     free = free_ports(23000)
     ports = {inside: next(free) for inside in (22, 80, 443, CLOSED)}
     describe(FOLDER, ports, ["app"])
-    machine = Machine(FOLDER, overlay(bare, FOLDER / "disk.qcow2"), ports)
+    machine = Machine(FOLDER, copy(bare, FOLDER / "disk.raw"), ports)
     try:
         yield machine
     finally:
@@ -50,10 +50,10 @@ def site(machine: Machine, tmp_path_factory: pytest.TempPathFactory) -> Site:
 @pytest.fixture(scope="session")
 def provisioned(machine: Machine, bare: Path, site: Site) -> Path:
     """The disk after `slipway provision`, which deploys, too: the VM is off."""
-    disk = FOLDER / "provisioned.qcow2"
+    disk = FOLDER / "provisioned.raw"
     if disk.exists() and os.environ.get(AGAIN):
         return disk
-    machine.disk = overlay(bare, disk.with_suffix(".partial"))
+    machine.disk = copy(bare, disk.with_suffix(".partial"))
     machine.flushes = False
     progress("vm", f"boot of a bare machine: {machine.start():.0f} s")
     began = time.monotonic()
@@ -67,10 +67,10 @@ def provisioned(machine: Machine, bare: Path, site: Site) -> Path:
 def start(machine: Machine, provisioned: Path) -> Iterator[Callable[..., Machine]]:
     """Start a copy of the provisioned VM in place of the running one, `start(memory_mb=512)`; cut off at the end."""
 
-    def starts(memory_mb: int = 1024) -> Machine:
+    def starts(memory_mb: int = 1024, cores: int = 1, tap: str | None = None) -> Machine:
         machine.cut()
-        machine.disk = overlay(provisioned, FOLDER / "disk.qcow2")
-        machine.flushes, machine.memory_mb = True, memory_mb
+        machine.disk = copy(provisioned, FOLDER / "disk.raw")
+        machine.flushes, machine.memory_mb, machine.cores, machine.tap = True, memory_mb, cores, tap
         progress("vm", f"boot with {memory_mb} MB: {machine.start():.0f} s")
         return machine
 

@@ -12,7 +12,13 @@ from slipway.controller.program import as_root, logged
 SUITE = "trixie"
 SIZE = "4G"
 """As small as what providers offer."""
-PROGRAMS = {"qemu-system-x86_64": "qemu-system-x86", "qemu-img": "qemu-utils", "mmdebstrap": "mmdebstrap"}
+PROGRAMS = {
+    "qemu-system-x86_64": "qemu-system-x86",
+    "qemu-io": "qemu-utils",
+    "nbdkit": "nbdkit",
+    "mmdebstrap": "mmdebstrap",
+    "dnsmasq": "dnsmasq-base",
+}
 """What is needed, and the package that has it."""
 PACKAGES = (
     *("linux-image-cloud-amd64", "initramfs-tools", "systemd-sysv", "udev", "kmod", "dbus", "libpam-systemd"),
@@ -69,7 +75,7 @@ def build(folder: Path) -> Path:
         *(SUITE, str(root), *mirrors),
     ]
     steps = [
-        ["rm", "-rf", str(root), str(partial), *map(str, (*folder.glob("*.raw"), *folder.glob("*.qcow2")))],
+        ["rm", "-rf", str(root), str(partial), *map(str, folder.glob("*.raw"))],
         mmdebstrap,
         ["truncate", f"--size={SIZE}", str(partial)],
         ["mkfs.ext4", "-q", "-d", str(root), str(partial)],

@@ -1,7 +1,6 @@
 """A VM in QEMU: started, switched off, cut off from power. Its ports are on 127.0.0.1.
 
-A power cut is a SIGKILL for QEMU. What the guest wrote and did not flush is lost with it, as in a disk's own cache: the disk
-is an overlay, and where its new blocks are is only in QEMU's memory until the guest flushes.
+A power cut is a SIGKILL for QEMU and for its disk's store (tests/vm/store.py): what the guest did not flush is lost.
 """
 
 import os
@@ -12,6 +11,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+
+from tests.vm.store import Store
 
 CONSOLE = "console=ttyS0"
 KVM_SECONDS = 30
@@ -38,6 +39,9 @@ class Machine:
     cores: int = 1
     flushes: bool = True
     """False: the disk ignores flushes, which is fast, and nothing holds after a power cut."""
+    tap: str | None = None
+    """An interface of this machine that is on the VM's own network as well (tests/vm/uplink.py)."""
+    _store: Store | None = field(default=None, init=False)
     _process: subprocess.Popen[bytes] | None = field(default=None, init=False)
 
     def start(self) -> float:
@@ -47,19 +51,7 @@ class Machine:
             MachineError: it ends, or there is no login within BOOT_SECONDS.
         """
         began = time.monotonic()
-        command = qemu(self.folder, acceleration(self.folder), self.memory_mb, self.cores)
-        forwards = "".join(f",hostfwd=tcp:127.0.0.1:{outside}-:{inside}" for inside, outside in self.ports.items())
-        cached = "writeback" if self.flushes else "unsafe"
-        options = [
-            *("-append", f"root=/dev/vda rw mitigations=off {CONSOLE}"),
-            *("-drive", f"file={self.disk},if=virtio,cache={cached}"),
-            *("-netdev", f"user,id=net{forwards}", "-device", "virtio-net-pci,netdev=net"),
-            *("-device", "virtio-rng-pci"),
-        ]
-        with (self.folder / "qemu.log").open("wb") as log:
-            self._process = subprocess.Popen(
-                [*command, *options], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=log
-            )
+        self.switch_on()
         while True:
             if self.attempt("true", user="admin").returncode == 0:
                 return time.monotonic() - began
@@ -69,12 +61,29 @@ class Machine:
                 raise MachineError(f"{ended}\n{self.console()[-3000:]}")
             time.sleep(1)
 
+    def switch_on(self) -> None:
+        """Begin to boot."""
+        command = qemu(self.folder, acceleration(self.folder), self.memory_mb, self.cores)
+        self._store = Store.serve(self.disk) if self.flushes else None
+        options = [
+            *("-append", f"root=/dev/vda rw mitigations=off {CONSOLE}"),
+            *("-drive", f"format=raw,if=virtio,{drive(self.disk, self._store)}"),
+            *network(self.ports, self.tap),
+            *("-device", "virtio-rng-pci"),
+        ]
+        with (self.folder / "qemu.log").open("wb") as log:
+            self._process = subprocess.Popen(
+                [*command, *options], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=log
+            )
+
     def runs(self) -> bool:
         """Tell whether QEMU runs."""
         return self._process is not None and self._process.poll() is None
 
     def cut(self) -> None:
         """Cut the power."""
+        if self._store:
+            self._store.cut()
         if self._process:
             self._process.kill()
             self._process.wait()
@@ -92,6 +101,7 @@ class Machine:
         except subprocess.TimeoutExpired:
             self.cut()
             raise MachineError(f"it did not switch off within {BOOT_SECONDS} s\n{self.console()[-3000:]}") from None
+        self.cut()  # the store
 
     def wait(self, is_so: Callable[[], bool], seconds: float = BOOT_SECONDS) -> None:
         """Wait until something is so; while the VM starts, its answers are missing, which is no error.
@@ -146,16 +156,32 @@ class Machine:
         return (self.folder / "qemu.log").read_text(errors="replace")[-1000:]
 
 
-def overlay(below: Path, disk: Path) -> Path:
-    """Make a disk that has what is on another one, which stays as it is. Returns the new disk."""
-    disk.unlink(missing_ok=True)
-    kind = "raw" if below.suffix == ".raw" else "qcow2"
-    subprocess.run(
-        ["qemu-img", "create", "-q", "-f", "qcow2", "-b", str(below), "-F", kind, str(disk)],
-        check=True,
-        stdin=subprocess.DEVNULL,
-    )
+def copy(below: Path, disk: Path) -> Path:
+    """Copy a disk. Returns the new one."""
+    command = ["cp", "--sparse=always", "--reflink=auto", str(below), str(disk)]
+    subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
     return disk
+
+
+def drive(disk: Path, store: Store | None) -> str:
+    """Return where QEMU finds a disk; without a store it ignores flushes."""
+    return f"file={store.url},cache=writeback" if store else f"file={disk},cache=unsafe"
+
+
+def network(ports: dict[int, int], tap: str | None) -> list[str]:
+    """Return the options for one interface: QEMU's own network, which forwards ports, and a tap on the same hub."""
+    forwards = "".join(f",hostfwd=tcp:127.0.0.1:{outside}-:{inside}" for inside, outside in ports.items())
+    device = ("-device", "virtio-net-pci,netdev=net")
+    if tap is None:
+        return ["-netdev", f"user,id=net{forwards}", *device]
+    sides = ["user", "tap"]
+    hub = [word for side in sides for word in ("-netdev", f"hubport,id=hub-{side},hubid=0,netdev={side}")]
+    return [
+        *("-netdev", f"user,id=user,ipv6=off{forwards}"),
+        *("-netdev", f"tap,id=tap,ifname={tap},script=no,downscript=no"),
+        *hub,
+        *("-netdev", "hubport,id=net,hubid=0", *device),
+    ]
 
 
 def qemu(folder: Path, accelerated: Sequence[str], memory_mb: int, cores: int) -> list[str]:

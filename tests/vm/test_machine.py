@@ -19,7 +19,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
     (tmp_path / "ssh_config").write_text(f"Host {tmp_path.name}\n  HostName 127.0.0.1\n  Port 9\n")
     (tmp_path / "console.log").write_text("Kernel panic - not syncing: no disk\n")
     monkeypatch.setattr(machines, "acceleration", lambda _folder: ("-accel", "tcg"))
-    return Machine(tmp_path, tmp_path / "disk.qcow2", {22: 9})
+    return Machine(tmp_path, tmp_path / "disk.raw", {22: 9}, flushes=False)
 
 
 def test_a_machine_that_ends_says_why(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
