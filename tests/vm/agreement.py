@@ -1,5 +1,7 @@
 """Traffic, status and audit of a VM name the same release."""
 
+from typing import Any
+
 from tests.vm.site import Site
 
 SERVES_SECONDS = 600
@@ -16,10 +18,19 @@ def until_serving(site: Site) -> str:
 
 def assert_all_agree(site: Site) -> str:
     """Assert that they do, that the host is healthy and idle, and that no unit failed. Returns the release."""
-    release = until_serving(site)
+    return str(agreed_status(site)["live"])
+
+
+def agreed_status(site: Site) -> dict[str, Any]:
+    """Assert the same. Returns the status."""
+    release, status = until_serving(site), dict[str, Any]()
+
+    def is_idle() -> bool:
+        status.update(site.status())
+        return status["lock"] is None
+
     # Booted: `recover` has ended, too.
-    site.machine.wait(lambda: site.status()["lock"] is None)
-    status = site.status()
+    site.machine.wait(is_idle)
     assert (status["state"], status["live"], status["canary"]) == ("healthy", release, release), status
     assert status["problem"] is None
     activations = [each for each in status["history"] if each["what"] in {"deploy", "rollback"}]
@@ -27,4 +38,4 @@ def assert_all_agree(site: Site) -> str:
     states = {each["release"]: each["state"] for each in status["releases"]}
     assert states[release] == "live", states
     assert site.machine.shell("systemctl list-units --failed --plain --no-legend") == ""
-    return release
+    return status

@@ -50,7 +50,8 @@ def keep() -> None:
 ''',
     "blob": "",
     "requirements.txt": "fastapi\nuvicorn\n",
-    "Procfile": "web: uvicorn main:app --host 0.0.0.0 --port 8000\nrelease: sleep ${MIGRATION_SECONDS:-0}\n",
+    "Procfile": "web: uvicorn main:app --host 0.0.0.0 --port 8000\nrelease: sleep ${MIGRATION_SECONDS:-0}\n"
+    "beat: exec sleep infinity\n",
     # From Debian alone: it needs no registry and no index of packages.
     "Dockerfile": """FROM debian:trixie-slim
 RUN apt-get update && apt-get install -y --no-install-recommends python3-fastapi uvicorn && rm -rf /var/lib/apt/lists/*
@@ -85,6 +86,7 @@ class Site:
             "host_deploy_keys": reached.pop("host_deploy_keys"),
             "app_memory_max": "256M",
             "app_ready_path": "/",
+            "app_processes": [{"name": "beat", "single": True, "connections": 0}],
             # One core, emulated.
             "release_start_timeout": 300,
         }
