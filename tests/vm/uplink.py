@@ -24,22 +24,16 @@ def uplink(folder: Path) -> Iterator[str]:
     """Make the tap and its router. Yields the tap's name; QEMU is what makes it go up."""
     _run("ip", "tuntap", "add", "dev", TAP, "mode", "tap")
     try:
+        # This machine hears its own router, too.
+        _run("sysctl", "--quiet", "--write", f"net.ipv6.conf.{TAP}.accept_ra=0")
         _run("ip", "address", "add", f"{ROUTER}/64", "dev", TAP, "nodad")
         for client in (CLIENT, NEIGHBOUR, STRANGER):
             _run("ip", "address", "add", f"{client}/128", "dev", TAP, "nodad")
         _run("ip", "link", "set", "dev", TAP, "up")
         command = [
-            *(
-                "setpriv",
-                "--pdeathsig",
-                "KILL",
-                "dnsmasq",
-                "--keep-in-foreground",
-                "--conf-file=/dev/null",
-                "--pid-file=",
-            ),
+            *("dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--pid-file="),
             *("--port=0", f"--interface={TAP}", "--bind-interfaces", "--enable-ra", "--log-facility=-", "--user=root"),
-            f"--dhcp-range={ROUTER.removesuffix('1')},ra-only",
+            f"--dhcp-range={ROUTER.removesuffix('1')},ra-only,64,120",
             f"--ra-param={TAP},{INTERVAL_SECONDS},{LIFETIME_SECONDS}",
         ]
         with (folder / "dnsmasq.log").open("wb") as log:
