@@ -19,7 +19,7 @@ FILES = {
     "clean": VERIFY / "clean" / "test_clean.py",
     "access": VERIFY / "host" / "test_access.py",
     "app": VERIFY / "host" / "test_app.py",
-    "firewall": VERIFY / "hardening" / "test_firewall.py",
+    **{name: VERIFY / f"hardening/test_{name}.py" for name in ("firewall", "logins", "ssh")},
     "nginx": VERIFY / "host" / "test_nginx.py",
     "log": VERIFY / "inside" / "test_inside_log.py",
     "files": VERIFY / "inside" / "test_inside_files.py",
