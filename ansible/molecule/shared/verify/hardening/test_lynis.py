@@ -35,5 +35,7 @@ def test_lynis_finds_what_is_listed_and_nothing_else(host: Any) -> None:
     host.check_output("printf %%s %s >/etc/lynis/custom.prf", Path(__file__).with_name("lynis.prf").read_text())
     without, found = audit(host)
     assert found == []
-    assert index >= LEAST
-    assert without >= LEAST_WITHOUT_DEVIATIONS
+    # Other systems have another version, which counts other tests.
+    if host.system_info.codename == "trixie":
+        assert index >= LEAST
+        assert without >= LEAST_WITHOUT_DEVIATIONS

@@ -30,6 +30,8 @@ def matching(failed: set[str], reasons: list[dict[str, Any]]) -> set[str]:
 
 @pytest.mark.catalogue
 def test_cis_level_1_fails_what_is_listed_and_nothing_else(host: Any) -> None:
+    if host.system_info.codename != "trixie":
+        pytest.skip("the profile and its figures are those of Debian 13's package")
     packages = "openscap-scanner ssg-debderived"
     host.check_output(f"NEEDRESTART_SUSPEND=1 apt-get install --yes --quiet --no-install-recommends {packages}")
     try:
