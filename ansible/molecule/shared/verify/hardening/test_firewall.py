@@ -67,6 +67,8 @@ def test_it_is_in_force_after_the_tables_were_emptied(host: Any) -> None:
     host.run("for attempt in $(seq 50); do nft list table inet slipway_firewall && exit; sleep 0.1; done")
     assert host.check_output(RULES) == before
     assert host.service("firewall").is_enabled
+    # As provisioning leaves the host: test_openscap.py counts the firewalls that run.
+    host.check_output("systemctl stop nftables && systemctl restart firewall && /usr/local/lib/slipway/network rules")
 
 
 def test_rules_that_lock_out_are_taken_back(host: Any, address: str) -> None:
