@@ -1,14 +1,11 @@
 """`slipway status` of an app host and a data host of its own. Stand-ins for ssh answer, or refuse the login."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import yaml
 
-from tests.ansible.conftest import ANSIBLE
+from tests.ansible.conftest import run_play
 from tests.ansible.test_bad_input import GOOD, NOBODY
 
 pytestmark = pytest.mark.slow
@@ -31,16 +28,7 @@ def status(folder: Path, refusal: str) -> tuple[int, str]:
     }
     (folder / "hosts.yml").write_text(yaml.safe_dump(groups))
     (folder / "settings.env").touch()
-    done = subprocess.run(
-        [Path(sys.executable).with_name("ansible-playbook"), "-i", folder / "hosts.yml", "status.yml"],
-        cwd=ANSIBLE,
-        env=os.environ | {"ANSIBLE_CONFIG": str(ANSIBLE / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    return done.returncode, done.stdout + done.stderr
+    return run_play(folder, "status.yml")
 
 
 def test_a_data_host_that_refuses_the_login_is_named_and_no_failure(tmp_path: Path) -> None:
