@@ -40,6 +40,10 @@ SYSTEM_PACKAGES = {
 """Debian's packages that a package needs at run time, and those that build it: it has no wheel that brings them."""
 
 
+BY_PORT = ("aiocache", "broadcaster", "cashews", "limits", "slowapi")
+"""Packages that refuse redis-py's form of a unix socket (`unix://`)."""
+
+
 @dataclass(frozen=True)
 class Services:
     """What the app connects to."""
@@ -52,6 +56,8 @@ class Services:
     """The packages of databases on another server."""
     clients: tuple[str, ...] = ()
     """The packages that call services on the internet."""
+    by_port: bool = False
+    """One of these packages gets the broker's URL, and takes one with a port."""
     runtime_packages: tuple[str, ...] = ()
     build_packages: tuple[str, ...] = ()
 
@@ -78,12 +84,14 @@ def find_services(packages: Packages) -> Services:
         if packages.has(name) and not (name == "psycopg" and binary):
             runtime.update(needed)
             build.update(building)
+    broker = packages.has(*BROKERS) or (packages.has("celery") and not packages.has("celery[sqs]"))
     return Services(
         postgres=bool(drivers),
         scheme="asyncpg" if drivers and packages.has("tortoise-orm") else _scheme(used, packages),
-        broker=packages.has(*BROKERS) or (packages.has("celery") and not packages.has("celery[sqs]")),
+        broker=broker,
         external=tuple(name for name in ELSEWHERE if packages.has(name)),
         clients=tuple(name for name in CLIENTS if packages.has(name)),
+        by_port=broker and packages.has(*BY_PORT),
         runtime_packages=tuple(sorted(runtime)),
         build_packages=tuple(sorted(build)),
     )
