@@ -36,8 +36,8 @@ def test_no_handshake_is_repeated_on_a_connection(secure: Site) -> None:
     assert "no renegotiation" in done.stderr
 
 
-def test_a_handshake_that_is_not_finished_ends_with_the_time_for_a_header(secure: Site) -> None:
-    """Also of a client that sends its first message byte by byte."""
+def test_an_unfinished_handshake_ends(secure: Site) -> None:
+    """As the time for a request's header does, also for a client that sends its first message byte by byte."""
     hello, begin = client_hello(), time.monotonic()
     address = ("127.0.0.1", secure.port)
     with socket.create_connection(address, timeout=1) as silent, socket.create_connection(address) as slow:
