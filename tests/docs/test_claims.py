@@ -32,7 +32,10 @@ FILES = {
     "backup": ANSIBLE / "molecule/data/verify/backup/test_backup.py",
     "adversary": ROOT / "tests/engine/test_adversary.py",
     "public": ROOT / "tests/app/test_head.py",
-    **{name: ROOT / f"tests/nginx/test_{name}.py" for name in ("logs", "slices", "upgrade", "clients", "answers")},
+    **{
+        name: ROOT / f"tests/nginx/test_{name}.py"
+        for name in ("logs", "slices", "upgrade", "clients", "answers", "handshakes")
+    },
 }
 HEAD = re.compile(r"^\| *cannot *\| *test *\|$")
 REFERENCE = re.compile(r"(?:(\w+): )?`(test_\w+)`")
