@@ -90,6 +90,12 @@ def test_up_serves_the_app(installed: Installed, shop: Path, url: str) -> None:
     assert subprocess.check_output(["git", "-C", str(shop), "status", "--porcelain"], text=True) == ""
 
 
+def test_a_dry_run_builds_the_image_and_changes_nothing(installed: Installed, shop: Path, url: str) -> None:
+    printed = do(installed, shop, "provision", "local", "--", "--check")
+    assert "changed=0" in printed
+    assert "failed=0" in printed
+
+
 def test_check_tells_a_program_what_the_image_keeps(installed: Installed, shop: Path, url: str) -> None:
     image = f"slipway-app-{image_name(shop)}:latest"
     found = json.loads(do(installed, shop, "check", "--json"))  # the project's own image
