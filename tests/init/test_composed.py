@@ -36,7 +36,16 @@ def commands(folder: Path, text: str, context: PurePosixPath = TOP) -> dict[str,
         ("{build: ., command: /start, ports: ['8000:8000']}", None),
         ("{build: ., command: python -m shop.jobs}", "exec python -m shop.jobs"),
         # and what only Compose can reach.
-        ("{build: ., command: 'rq worker --url redis://api:6379'}", None),
+        ("{build: ., command: 'python jobs.py --queue redis://api:6379'}", None),
+        ("{build: ., command: 'rq worker --url redis://api:6379/1 mail'}", "exec rq worker mail"),
+        ("{build: ., command: 'celery -A x -b redis://api:6379 worker', ports: ['1:1']}", "exec celery -A x worker"),
+        # What comes before the program is done before, or by Slipway.
+        ("{build: ., command: sh -c 'sleep 5 && alembic upgrade head && cd src && arq w.S'}", "cd src && exec arq w.S"),
+        ("{build: ., command: bash -c 'python jobs.py'}", "exec python jobs.py"),
+        ("{build: ., command: sh -c 'python a.py & python b.py'}", "exec sh -c 'python a.py & python b.py'"),
+        ("{build: ., command: ./wait-for-it.sh api:1 -- python jobs.py}", "exec python jobs.py"),
+        ("{build: ., entrypoint: [python, jobs.py], command: --fast}", "exec python jobs.py --fast"),
+        ("{build: ., command: 'python jobs.py -n ${N:-4}'}", "exec python jobs.py -n 4"),
         (
             "{build: ., command: 'rq worker --url redis://elsewhere:6379'}",
             "exec rq worker --url redis://elsewhere:6379",

@@ -12,10 +12,12 @@ from slipway.controller.init.health import checked_path, find_ready_path
 from slipway.controller.init.manager import Manager
 from slipway.controller.init.migrations import find_migrations
 from slipway.controller.init.packages import Packages, find_packages
-from slipway.controller.init.processes import Process, find_processes, joined
+from slipway.controller.init.processes import joined
 from slipway.controller.init.python import is_allowed as allows
 from slipway.controller.init.python import python_version
+from slipway.controller.init.queues import Process, find_processes
 from slipway.controller.init.routes import Routes
+from slipway.controller.init.run import run
 from slipway.controller.init.server import Server, command, find_server
 from slipway.controller.init.services import Services, find_services
 from slipway.controller.init.sources import Sources
@@ -306,6 +308,22 @@ def test_requirements_inside_of_the_package(tmp_path: Path) -> None:
     (tmp_path / "api/app/main.py").write_text(f"from app.db import x\n{FASTAPI}app = FastAPI()\n")
     found = find(tmp_path, None)
     assert (found.target, str(found.base), found.packages.files) == ("app.main:app", "api", ("app/requirements.txt",))
+
+
+@pytest.mark.parametrize("manager", ["uv", "poetry", "pdm"])
+def test_a_project_inside_of_the_package(manager: str, tmp_path: Path) -> None:
+    project = f"[project]\nname = 'x'\nversion = '0'\ndependencies = ['fastapi', 'uvicorn']\n[tool.{manager}]\n"
+    write(tmp_path, **{"app/pyproject.toml.": project, f"app/{manager}.lock.": "", "app/db": "", "app/test_db": ""})
+    (tmp_path / "app/main.py").write_text(f"from app.db import x\n{FASTAPI}app = FastAPI()\n")
+    (tmp_path / "app/pyproject.toml").write_text(f"{project}[dependency-groups]\ndev = ['pytest']\n")
+    found = find(tmp_path, None)
+    assert (found.target, str(found.base), found.packages.declaring) == ("app.main:app", ".", "pyproject.toml")
+    assert "--project app" in found.tests
+    run(tmp_path)
+    recipe = (tmp_path / "Dockerfile").read_text()
+    lines = [f"COPY app/pyproject.toml app/{manager}.lock ./app/", "WORKDIR /app/app", "WORKDIR /app\nCOPY . /app\n"]
+    assert [recipe.find(line) for line in lines] == sorted(recipe.find(line) for line in lines)
+    assert all(line in recipe for line in lines)
 
 
 def test_what_starts_the_app_decides_between_several(tmp_path: Path) -> None:
@@ -1012,12 +1030,62 @@ def test_secrets_that_may_be_missing_and_urls_of_other_databases(tmp_path: Path)
             ],
         ),
         ("dramatiq", "import dramatiq\n@dramatiq.actor\ndef f(): ...\n", ["exec dramatiq shop.jobs --processes 1"]),
-        ("rq", "import rq\nq = rq.Queue()\n", []),
+        ("rq", "import rq\nq = rq.Queue()\n", ["exec rq worker default"]),
+        (
+            "rq",
+            "from rq import Queue\na, b = Queue('high', connection=1), Queue(name='low')\na.enqueue_in(1)\n",
+            ["exec rq worker high low --with-scheduler"],
+        ),
+        (
+            "rq-scheduler",
+            "from rq_scheduler import Scheduler\nfrom rq.queue import Queue\nq = Queue(NAME)\ns = Scheduler(queue=q)\n",
+            ["exec rq worker default", "exec rqscheduler"],
+        ),
+        (
+            "rq",
+            "from rq import Queue, Worker\nif __name__ == '__main__':\n    Worker([Queue('a')]).work()\n",
+            ["exec python -m shop.jobs"],
+        ),
+        ("saq", "settings = {'queue': q, 'functions': [f]}\nother = {'queue': q}\n", ["exec saq shop.jobs.settings"]),
+        ("saq", "settings: S = SettingsDict(queue=q, functions=[f])\n", ["exec saq shop.jobs.settings"]),
+        ("huey", "from huey import RedisHuey\nh = RedisHuey('x')\n", ["exec huey_consumer shop.jobs.h"]),
+        (
+            "procrastinate",
+            "import procrastinate\na = procrastinate.App(1)\n",
+            ["exec procrastinate --app=shop.jobs.a worker"],
+        ),
+        (
+            "faststream[kafka]",
+            "from faststream import FastStream\nconsumer = FastStream(1)\n",
+            ["exec faststream run shop.jobs:consumer"],
+        ),
+        (
+            "apscheduler",
+            "from apscheduler.schedulers.blocking import BlockingScheduler\nif __name__ == '__main__':\n"
+            "    BlockingScheduler().start()\n",
+            ["exec python -m shop.jobs"],
+        ),
+        ("arq", "class Worker:\n    functions: list = [f]\n", ["exec arq shop.jobs.Worker"]),
+        ("celery", "from celery import Celery\n", []),
     ],
 )
 def test_processes_of_other_queues(package: str, source: str, commands: list[str], tmp_path: Path) -> None:
     processes = find_processes(Sources.read(write(tmp_path, shop__jobs=source)), packages(package), TOP)
     assert [process.command for process in processes] == commands
+
+
+def test_hueys_consumer_is_told_the_module_with_the_tasks(tmp_path: Path) -> None:
+    write(
+        tmp_path, shop__queue="import huey\nh = huey.SqliteHuey()\n", shop__tasks="@h.periodic_task(1)\ndef f(): ...\n"
+    )
+    (worker,) = find_processes(Sources.read(tmp_path), packages("huey"), TOP)
+    assert worker.command == "exec huey_consumer shop.tasks.h"
+    assert worker.is_single  # it also sends what is due
+
+
+def test_rqs_commands_find_the_broker(tmp_path: Path) -> None:
+    write(tmp_path, main=f"{FASTAPI}from rq import Queue\nQueue()\napp = FastAPI()\n")
+    assert look(tmp_path, "fastapi\nuvicorn\nrq\n").environment.data == {"RQ_REDIS_URL": "{redis_url}"}
 
 
 def test_celerys_processes(tmp_path: Path) -> None:
@@ -1047,7 +1115,11 @@ def test_composes_scheduler_is_one_more_process() -> None:
     assert joined((worker,), (worker, beat)) == (worker, beat)
     assert joined((worker, single), (beat,)) == (worker, single)
     assert joined((), (worker, beat)) == (worker, beat)
-    assert joined((worker,), (Process("mail", "exec celery worker"),)) == (worker,)
+    assert joined((worker,), (Process("mail", "exec celery worker"), Process("mail", "exec /start-worker"))) == (
+        worker,
+    )
+    consumer = Process("consumer", "exec python -m shop.consume")
+    assert joined((worker,), (consumer, Process("mail", "exec celery worker"))) == (worker, consumer)
 
 
 def test_composes_workers_for_queues_come_before_one_for_the_default_queue() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from slipway.controller.init.findings import Findings
 from slipway.controller.init.manager import Manager
 from slipway.controller.init.packages import Packages
-from slipway.controller.init.processes import QUEUES
+from slipway.controller.init.queues import QUEUES
 from slipway.controller.init.render import size_in_words
 from slipway.controller.init.requirements import SETUP
 
@@ -52,7 +52,7 @@ def _of_apps(findings: Findings) -> Iterator[str]:
 
 def _of_dockerfile(findings: Findings) -> Iterator[str]:
     packages = findings.packages
-    uses_pip, file = packages.manager is Manager.PIP, packages.files[0]
+    uses_pip, file = packages.manager is Manager.PIP, packages.declaring
     if findings.server is None:
         type_it = _add(packages, "uvicorn")
         if packages.names or file not in SETUP:
@@ -82,7 +82,7 @@ def _of_dockerfile(findings: Findings) -> Iterator[str]:
 
 def _add(packages: Packages, name: str) -> str:
     """Return what to type for another dependency."""
-    file = packages.files[0]
+    file = packages.declaring
     if file in SETUP:
         return f"Write {name} into install_requires of {file}"
     if packages.manager is Manager.PIP:
@@ -164,7 +164,7 @@ def _of_data(findings: Findings) -> Iterator[str]:
 
 
 def _of_processes(findings: Findings) -> Iterator[str]:
-    queue = next((name for name in QUEUES if findings.packages.has(name)), "")
+    queue = next((names[0] for names in QUEUES if findings.packages.has(*names)), "")
     if queue and not findings.processes:
         yield f"no worker of {queue} was found. If there is one: a line of the Procfile, and its name in app_processes"
     if findings.packages.has("celery") and findings.services.broker and not findings.packages.has(*REDIS):

@@ -98,16 +98,6 @@ def _context(folder: Path, path: PurePosixPath, place: PurePosixPath) -> PurePos
     return max(contexts, key=lambda context: sum(_exists(folder / context, each) for each in copied))
 
 
-def composed_stage(folder: Path, dockerfile: Dockerfile, places: list[PurePosixPath]) -> str:
-    """Return the stage of a Dockerfile that Compose files build, if it is not the last; empty otherwise."""
-    composed = "\n".join(text.read(folder / place / name) for place in dict.fromkeys(places) for name in COMPOSE)
-    targets = re.findall(r"^\s+target:\s*[\"']?([\w.-]+)[\"']?\s*$", composed, re.MULTILINE)
-    recipe = text.read(folder / dockerfile.path)
-    stages = re.findall(r"^FROM\s+\S+(?:\s+AS\s+(\S+))?", recipe, re.MULTILINE | re.IGNORECASE)
-    built = [stage for stage in stages if stage and stage in targets]
-    return built[-1] if built and stages[-1] not in built else ""
-
-
 def _scripts(folder: Path, places: list[PurePosixPath]) -> list[Path]:
     return [
         script

@@ -2,7 +2,7 @@
 
 import ast
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from slipway.controller.init import existing, health, text
@@ -23,9 +23,10 @@ from slipway.controller.init.dockerfile import Instructions
 from slipway.controller.init.environment import Environment, find_environment
 from slipway.controller.init.migrations import find_migrations
 from slipway.controller.init.packages import Packages, find_packages
-from slipway.controller.init.processes import Process, find_processes, has_release, joined, of_procfile
+from slipway.controller.init.processes import has_release, joined, of_procfile
 from slipway.controller.init.python import is_allowed, python_version
 from slipway.controller.init.questions import Ask, Question, Site, answer, find_site, recorded
+from slipway.controller.init.queues import Process, find_processes
 from slipway.controller.init.routes import Routes
 from slipway.controller.init.server import Server, command, find_server
 from slipway.controller.init.services import Services, find_services, has_file_beside_the_code
@@ -137,7 +138,7 @@ def find(folder: Path, ask: Ask | None) -> Findings:
     composed = Composed.read(folder, places)
     dockerfile = existing.find_dockerfile(folder, places, composed.dockerfiles(folder, app.file))
     instructions = Instructions.parse(text.read(folder / dockerfile.path) if dockerfile else "")
-    stage = existing.composed_stage(folder, dockerfile, places) if dockerfile else ""
+    stage = composed.stage(folder / dockerfile.path) if dockerfile else ""
     context = folder / (dockerfile.context if dockerfile else base)
     commands = existing.commands(folder, places)
     python = python_version(folder, packages)
@@ -154,6 +155,12 @@ def find(folder: Path, ask: Ask | None) -> Findings:
     tables = find_tables(own, app, root) if services.postgres and not migrations else None
     default = health.default_path(sources, app, paths)
     procfile = folder / workdir / "Procfile"
+    processes = (
+        of_procfile(text.read(procfile))
+        if procfile.is_file()
+        else joined(find_processes(sources, packages, root), composed_processes(composed, context, sources))
+    )
+    environment = find_environment(sources, services, workdir, packages.local)
     return Findings(
         folder=folder,
         app=app,
@@ -166,11 +173,11 @@ def find(folder: Path, ask: Ask | None) -> Findings:
         migrations=migrations or (tables.command if tables else ""),
         has_procfile_without_release=procfile.is_file() and not has_release(text.read(procfile)),
         tests=find_tests(folder, sources, packages, python),
-        processes=of_procfile(text.read(procfile))
-        if procfile.is_file()
-        else joined(find_processes(sources, packages, root), composed_processes(composed, context, sources)),
+        processes=processes,
         services=services,
-        environment=find_environment(sources, services, workdir, packages.local),
+        environment=replace(
+            environment, data=environment.data | dict(pair for each in processes for pair in each.data)
+        ),
         ready_path=ready or answer(ask, Question("A path that answers 2xx when the app can serve", default)),
         is_ready_path_sure=bool(ready) or default != "/" or "/" in paths,
         has_version_path="/version" in paths,

@@ -154,7 +154,7 @@ def _found(findings: Findings) -> Iterator[tuple[str, str]]:
     yield "app", f"{findings.target} ({findings.app.file})"
     yield ("server", _server(findings))
     where = "" if findings.base == PurePosixPath() else f" in {findings.base}"
-    manager = "setuptools" if packages.files[0] in SETUP else packages.manager
+    manager = "setuptools" if packages.declaring in SETUP else packages.manager
     yield ("packages", f"{manager}, {packages.lock or f'{packages.files[0]} without a lock'}{where}")
     if not written_by_others:
         yield "Python", findings.python
