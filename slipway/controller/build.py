@@ -25,9 +25,13 @@ class Build:
     dockerfile: Path
     tag: str
     log: Path
+    target: str = ""
+    """The stage of the Dockerfile; empty for the last one."""
 
     @classmethod
-    def of(cls, project: Project, context: str = ".", dockerfile: str = "Dockerfile", tag: str = "") -> "Build":
+    def of(
+        cls, project: Project, context: str = ".", dockerfile: str = "Dockerfile", tag: str = "", target: str = ""
+    ) -> "Build":
         """Take paths as seen from the project's folder.
 
         Raises:
@@ -38,6 +42,7 @@ class Build:
             project.root / dockerfile,
             tag or f"slipway-app-{project.id}:latest",
             project.cache / "log/image.log",
+            target,
         )
         if not build.context.is_dir():
             raise ImageError(f"{build.context} is no folder. Correct release_context.")
@@ -65,6 +70,7 @@ class Build:
             options = [f"--iidfile={id_file}", f"--tag={self.tag}", f"--file={self.dockerfile}", "--progress=plain"]
             if commit := commit_of(self.context):
                 options += [f"--build-arg=COMMIT={commit}", f"--label=org.opencontainers.image.revision={commit}"]
+            options += [f"--target={self.target}"] if self.target else []
             options += certificates.build_options()
             logged([find_docker(), "build", *options, self.context], self.log, DOCKER_BUILDKIT="1")
             return id_file.read_text().strip()
@@ -94,9 +100,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--context", default=".", metavar="FOLDER", help="what is sent to Docker, seen from there (.)")
     parser.add_argument("--dockerfile", default="Dockerfile", metavar="FILE", help="seen from there (Dockerfile)")
     parser.add_argument("--tag", default="", help="the image's name (default: one of this project)")
+    parser.add_argument("--target", default="", metavar="STAGE", help="the stage of the Dockerfile (the last one)")
     options = parser.parse_args(arguments)
     try:
-        print(Build.of(Project.find(options.root), options.context, options.dockerfile, options.tag).run())
+        project = Project.find(options.root)
+        print(Build.of(project, options.context, options.dockerfile, options.tag, options.target).run())
     except SlipwayError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

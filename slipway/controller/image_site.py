@@ -81,7 +81,7 @@ def recipe(project: Project, values: Mapping[str, Any]) -> Build:
         SlipwayError: a folder or file of it is not there.
     """
     context, dockerfile = values.get("release_context") or ".", values.get("release_dockerfile") or "Dockerfile"
-    return Build.of(project, str(context), str(dockerfile))
+    return Build.of(project, str(context), str(dockerfile), target=str(values.get("release_target") or ""))
 
 
 def _services(values: Mapping[str, Any]) -> list[str]:

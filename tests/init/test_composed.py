@@ -14,7 +14,7 @@ WEB = "services:\n  api:\n    build: .\n    command: uvicorn main:app\n"
 
 def commands(folder: Path, text: str, context: PurePosixPath = TOP) -> dict[str, str]:
     (folder / "docker-compose.yml").write_text(text)
-    processes = composed_processes(Composed.read(folder, [TOP]), folder / context, Sources.read(folder))
+    processes = composed_processes(Composed.read(folder, [TOP]), folder / context, None, Sources.read(folder))
     return {process.name: process.command for process in processes}
 
 
@@ -66,6 +66,21 @@ def test_a_service_of_the_apps_image_with_a_command_is_a_process(
     assert found == ({"mail_worker": command} if command else {})
 
 
+def test_a_worker_of_another_image_and_the_web_servers_own_dockerfile(tmp_path: Path) -> None:
+    (tmp_path / "docker-compose.yml").write_text(
+        "services:\n  worker: {build: {context: ., dockerfile: w}, command: python jobs.py}\n"
+        "  ui: {build: {context: ., dockerfile: u}, command: streamlit run ui.py}\n"
+        "  api: {build: {context: ., dockerfile: a}}\n"
+    )
+    for name, cmd in (("w", "python jobs.py"), ("u", ""), ("a", "uvicorn main:app")):
+        (tmp_path / name).write_text(f"FROM python\nCOPY . .\nCMD {cmd}\n")
+    composed = Composed.read(tmp_path, [TOP])
+    assert str(composed.dockerfiles(tmp_path, PurePosixPath("main.py"))[0].path) == "a"
+    sources = Sources.read(tmp_path)
+    assert composed_processes(composed, tmp_path, tmp_path / "a", sources) == ()
+    assert [each.name for each in composed_processes(composed, tmp_path, None, sources)] == ["worker"]
+
+
 def test_a_profile_that_the_web_server_has_is_no_extra(tmp_path: Path) -> None:
     text = "services:\n  api: {build: ., profiles: [app]}\n  worker: {build: ., command: python jobs.py, profiles: [app]}\n"
     assert commands(tmp_path, text) == {"worker": "exec python jobs.py"}
@@ -85,7 +100,7 @@ def test_compose_files_in_the_folder_docker(tmp_path: Path) -> None:
     (tmp_path / "docker").mkdir()
     (tmp_path / "docker/compose.yaml").write_text("services:\n  worker: {build: .., command: python jobs.py}\n")
     composed = Composed.read(tmp_path, [TOP])
-    assert [process.command for process in composed_processes(composed, tmp_path, Sources.read(tmp_path))] == [
+    assert [process.command for process in composed_processes(composed, tmp_path, None, Sources.read(tmp_path))] == [
         "exec python jobs.py"
     ]
 
@@ -125,7 +140,7 @@ def test_health_checks_are_those_of_the_apps_image(tmp_path: Path) -> None:
         "  other: {image: notes, healthcheck: {test: curl http://localhost/x}}\n"
         "  front: {build: web, healthcheck: {test: curl http://localhost/front}}\n  off: {image: notes, healthcheck: 3}\n"
     )
-    checks = composed_healthchecks(Composed.read(tmp_path, [TOP]), tmp_path)
+    checks = composed_healthchecks(Composed.read(tmp_path, [TOP]), tmp_path, None)
     assert checks == "CMD curl http://localhost:8000/alive\ncurl http://localhost/x"
 
 

@@ -98,5 +98,8 @@ def test_the_command_and_the_health_check_are_the_last_stages() -> None:
         "FROM python AS dev\nCMD uvicorn a:b --reload\nFROM python AS a\nHEALTHCHECK --interval=3s \\\n  CMD curl x\n"
         "FROM a\nCMD uvicorn a:b\n"
     )
-    assert (instructions.is_for_development(), instructions.is_for_development("dev")) == (False, True)
+    assert instructions.started() == ("", "uvicorn a:b")
+    assert instructions.started("dev") == ("", "uvicorn a:b --reload")
+    assert not instructions.migrates
+    assert Instructions.parse("FROM a\nRUN cd x && alembic -c y upgrade head\nFROM b\n").migrates
     assert instructions.healthcheck.endswith("CMD curl x")

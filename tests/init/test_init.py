@@ -616,7 +616,7 @@ OWN += "FROM build AS debug\nCMD python -m pdb main.py\n"
                 "Dockerfile": OWN.format(copied="."),
                 "compose.yml": "services:\n  a:\n    build:\n      target: production\n",
             },
-            "[docker, build, --quiet, --target=production, --file=Dockerfile, .]",
+            "",
         ),
         (
             {"Dockerfile": OWN.format(copied="."), "compose.yml": "services:\n  a:\n    build:\n      target: debug\n"},
@@ -639,8 +639,14 @@ OWN += "FROM build AS debug\nCMD python -m pdb main.py\n"
             {"Procfile": "web: uvicorn main:app\nworker: python w.py\nbeat: exec celery beat\n"},
             "to stop: exec python w.py",
         ),
-        ({"Dockerfile": "FROM python:3.13\nCOPY . .\n"}, 'Add a line: CMD ["/bin/sh", "-c", "exec uvicorn main:app'),
-        ({"Dockerfile": "FROM python:3.13\nCOPY . .\nCMD uvicorn main:app --reload\n"}, "with --reload"),
+        (
+            {"Dockerfile": "FROM python:3.13\nCOPY . .\n"},
+            "no CMD and no ENTRYPOINT. app_command in deploy/<environment>/group_vars/all.yml starts the server: exec uvicorn main:app",
+        ),
+        (
+            {"Dockerfile": "FROM python:3.13\nCOPY . .\nCMD uvicorn main:app --reload\n"},
+            "for development. app_command in deploy/<environment>/group_vars/all.yml starts the server: exec uvicorn main:app",
+        ),
         (
             {"requirements.txt": "fastapi==1\nuvicorn==1\nasyncpg==1\n"},
             'app_data_environment: {NAME: "{database_url}"}',
@@ -694,6 +700,19 @@ def test_what_will_not_work_is_told_with_what_to_type(files: dict[str, str], tol
     warnings = [text for text in run(tmp_path).warnings if not text.startswith("no workflows")]
     assert told in "".join(warnings)
     assert len(warnings) == bool(told), warnings
+
+
+def test_the_stage_and_the_command_of_somebodys_image_are_written(tmp_path: Path) -> None:
+    for path, content in {
+        "requirements.txt": "fastapi==1\nuvicorn==1\n",
+        "main.py": "from fastapi import FastAPI\napp = FastAPI()\n",
+        "Dockerfile": "FROM python AS run\nCOPY . .\nCMD uvicorn main:app --reload --port 80\nFROM run AS test\n",
+        "compose.yaml": "services: {a: {build: {context: ., target: run}}}",
+    }.items():
+        (tmp_path / path).write_text(content)
+    run(tmp_path)
+    site = variables(tmp_path)
+    assert (site["release_target"], site["app_command"]) == ("run", "exec uvicorn main:app --port 80")
 
 
 def test_the_procfile_is_named_as_the_context_has_it(tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 """What will not work as it is, each with what to type."""
 
-import json
 import os
 from collections.abc import Iterator
 
@@ -94,16 +93,13 @@ def _of_others_dockerfile(findings: Findings) -> Iterator[str]:
     if not findings.dockerfile:
         return
     path, context = findings.dockerfile.path, findings.dockerfile.context
-    if findings.stage:
+    if findings.start.command:
         yield (
-            f"docker build ends with the last stage of {path}; Compose builds {findings.stage}. In group_vars/all.yml: "
-            f"release_build: [docker, build, --quiet, --target={findings.stage}, --file={path}, {context}]"
+            f"the command of {path} is not what a host runs: {findings.start.reason}. app_command in "
+            f"deploy/<environment>/group_vars/all.yml starts the server: {findings.start.command}"
         )
-    if findings.starts_nothing:
-        command = json.dumps(["/bin/sh", "-c", findings.command])
-        yield f"{path} has no CMD and no ENTRYPOINT, so its image starts no server. Add a line: CMD {command}"
-    if findings.is_for_development:
-        yield f"{path} starts the server with --reload, which is for development. Take that option out"
+    if findings.migrates_in_build:
+        yield f"{path} migrates while the image is built, when no database is there. Take that line out"
     if (findings.migrations or findings.processes) and not findings.copies_procfile:
         procfile = os.path.relpath(findings.workdir / "Procfile", context)
         yield f"{path} does not take the Procfile into the image's WORKDIR. Add a line: COPY {procfile} ./"

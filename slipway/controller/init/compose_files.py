@@ -68,7 +68,7 @@ def context_of(service: dict[str, Any]) -> Path | None:
 
 
 def _above(folder: Path) -> list[Path]:
-    """Return the folders above, up to the one that git has; none outside of git."""
+    """Return the folders above, up to the folder of the repository; none outside of git."""
     if (folder / ".git").exists():
         return []
     top = next((above for above in folder.parents if (above / ".git").exists()), None)
@@ -109,7 +109,7 @@ def _included(include: object, beside: Path) -> Iterator[tuple[Path, Path | None
 
 
 def _extended(services: Services, service: dict[str, Any], beside: Path, depth: int) -> dict[str, Any]:
-    """Return a service on top of the one that it extends, of the same file or of another."""
+    """Return a service on top of its base, of the same file or of another."""
     extends = service.get("extends")
     name = extends.get("service") if isinstance(extends, dict) else extends
     if not isinstance(name, str) or not depth:

@@ -40,7 +40,7 @@ class Composed:
     def dockerfiles(self, folder: Path, app: PurePosixPath) -> list[Dockerfile]:
         """Return the Dockerfiles that are built in a folder with the app, each once."""
         found: list[Dockerfile] = []
-        for service in self.services.values():
+        for service in sorted(self.services.values(), key=_is_beside):
             context, path = context_of(service), _dockerfile(service)
             if not context or not path or not path.is_file() or not (folder / app).is_relative_to(context):
                 continue
@@ -58,13 +58,24 @@ class Composed:
         built = [stage for stage in stages if stage and stage in targets and not DEVELOPMENT.search(stage)]
         return built[-1] if built and stages[-1] not in built else ""
 
-    def of_image(self, context: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-        """Yield the services that run in an image built in a folder."""
-        built = [service for service in self.services.values() if context_of(service) == context.resolve()]
+    def of_image(self, context: Path, recipe: Path | None) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Yield the services that run in an image built in a folder, and by a Dockerfile if one is named."""
+        built = [
+            service
+            for service in self.services.values()
+            if context_of(service) == context.resolve() and (not recipe or _dockerfile(service) == recipe.resolve())
+        ]
         images = {str(service["image"]) for service in built if service.get("image")}
         for name, service in self.services.items():
             if service in built or str(service.get("image")) in images:
                 yield name, service
+
+
+def _is_beside(service: dict[str, Any]) -> bool:
+    """Tell whether a service is less likely the web server: workers and a UI may have Dockerfiles as well."""
+    path = _dockerfile(service)
+    started = (text.read(path) if path else "") + command_of(service)
+    return not SERVERS.search(started) or WORKS.search(command_of(service)) is not None
 
 
 def _dockerfile(service: dict[str, Any]) -> Path | None:
@@ -72,7 +83,7 @@ def _dockerfile(service: dict[str, Any]) -> Path | None:
     return (context / str(service["build"].get("dockerfile", "Dockerfile"))).resolve() if context else None
 
 
-def composed_processes(composed: Composed, context: Path, sources: Sources) -> tuple[Process, ...]:
+def composed_processes(composed: Composed, context: Path, recipe: Path | None, sources: Sources) -> tuple[Process, ...]:
     """Return a process for each service that runs a command of its own in the app's image, none if no file can be read.
 
     Each is single: Compose runs one of it, and two releases run during a deploy.
@@ -80,20 +91,20 @@ def composed_processes(composed: Composed, context: Path, sources: Sources) -> t
     Args:
         composed: the services.
         context: what the app's image is built from.
+        recipe: its Dockerfile, if somebody wrote one.
         sources: the repository's Python files: one of them may start the server.
     """
-    return tuple(_processes(composed, context, starting_modules(sources)))
+    return tuple(_processes(composed, dict(composed.of_image(context, recipe)), starting_modules(sources)))
 
 
-def composed_healthchecks(composed: Composed, context: Path) -> str:
+def composed_healthchecks(composed: Composed, context: Path, recipe: Path | None) -> str:
     """Return the commands that check the health of services in the app's image, one a line."""
-    checks = (service.get("healthcheck") for _, service in composed.of_image(context))
+    checks = (service.get("healthcheck") for _, service in composed.of_image(context, recipe))
     tests = (check.get("test") for check in checks if isinstance(check, dict))
     return "\n".join(test if isinstance(test, str) else " ".join(map(str, test or ())) for test in tests)
 
 
-def _processes(composed: Composed, context: Path, starting: list[str]) -> Iterator[Process]:
-    services = dict(composed.of_image(context))
+def _processes(composed: Composed, services: Services, starting: list[str]) -> Iterator[Process]:
     neighbours = "|".join(map(re.escape, composed.services))
     options = re.compile(rf"\s(-u|--url|-b|--broker)[ =]\S*://\S*\b({neighbours})[:/]\S*")
     commands = {key: options.sub("", command_of(service)) for key, service in services.items()}

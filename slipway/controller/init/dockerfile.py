@@ -84,10 +84,17 @@ class Instructions:
         )
         return bool(stages) and not has_command and BARE.fullmatch(stages[-1].base) is not None
 
-    def is_for_development(self, target: str = "") -> bool:
-        """Tell whether a stage's image starts a server that watches the code."""
-        commands = (text for stage in self.built_on(target) for name, text in stage.instructions if name == "CMD")
-        return "--reload" in next(commands, "")
+    def started(self, target: str = "") -> tuple[str, str]:
+        """Return the last ENTRYPOINT and CMD of a stage's image, as the Dockerfile has them."""
+        written = [each for stage in reversed(self.built_on(target)) for each in stage.instructions]
+        named = {instruction: text for instruction, text in written if instruction in {"ENTRYPOINT", "CMD"}}
+        return named.get("ENTRYPOINT", ""), named.get("CMD", "")
+
+    @property
+    def migrates(self) -> bool:
+        """Tell whether building the image migrates a database."""
+        ran = [text for stage in self.stages for instruction, text in stage.instructions if instruction == "RUN"]
+        return any(re.search(r"\balembic\b.* upgrade\b|\baerich upgrade\b", text) for text in ran)
 
     @property
     def healthcheck(self) -> str:

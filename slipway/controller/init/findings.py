@@ -31,6 +31,7 @@ from slipway.controller.init.routes import Routes
 from slipway.controller.init.server import Server, command, find_server
 from slipway.controller.init.services import Services, find_services, has_file_beside_the_code
 from slipway.controller.init.sources import Sources
+from slipway.controller.init.start import Start, find_start
 from slipway.controller.init.tables import find_tables
 from slipway.model.errors import SlipwayError
 
@@ -78,10 +79,10 @@ class Findings:
     """The stage of the Dockerfile that Compose builds, if it is not the last; empty otherwise."""
     copies_procfile: bool
     """The Dockerfile takes the Procfile into the image."""
-    starts_nothing: bool
-    """The Dockerfile names no command."""
-    is_for_development: bool
-    """The Dockerfile's command watches the code."""
+    start: Start
+    """How the Dockerfile's image is started on a host."""
+    migrates_in_build: bool
+    """The Dockerfile migrates a database while the image is built."""
     preparation: PurePosixPath | None
     """A script that migrates and then fills the database."""
     is_python_allowed: bool
@@ -134,19 +135,20 @@ def find(folder: Path, ask: Ask | None) -> Findings:
     base, workdir = packages.folder, packages.folder / packages.workdir
     root = sources.import_root(module, workdir, app.root)
     target = f"{app.module(root)}:{app.name}"
-    places = [workdir, base, PurePosixPath()]
+    places = [workdir, *workdir.parents]
     composed = Composed.read(folder, places)
     dockerfile = existing.find_dockerfile(folder, places, composed.dockerfiles(folder, app.file))
     instructions = Instructions.parse(text.read(folder / dockerfile.path) if dockerfile else "")
     stage = composed.stage(folder / dockerfile.path) if dockerfile else ""
     context = folder / (dockerfile.context if dockerfile else base)
+    recipe = folder / dockerfile.path if dockerfile else None
     commands = existing.commands(folder, places)
     python = python_version(folder, packages)
     server = find_server(packages, commands)
     services = find_services(packages)
     chosen = str(recorded(folder / "deploy/production")[0].get("app_ready_path") or "")
     paths = Routes.read(sources).answered(app.file)
-    checks = f"{instructions.healthcheck}\n{composed_healthchecks(composed, context)}"
+    checks = f"{instructions.healthcheck}\n{composed_healthchecks(composed, context, recipe)}"
     ready = chosen or health.find_ready_path(paths) or health.checked_path(checks)
     migrations = find_migrations(folder, packages, root, commands)
     if root != workdir and instructions.is_workdir(PurePosixPath(os.path.relpath(folder / root, context)), stage):
@@ -155,10 +157,15 @@ def find(folder: Path, ask: Ask | None) -> Findings:
     tables = find_tables(own, app, root) if services.postgres and not migrations else None
     default = health.default_path(sources, app, paths)
     procfile = folder / workdir / "Procfile"
+    own_command = command(server or Server.UVICORN, target, packages, is_factory=app.is_factory)
+    start = find_start(context, instructions, stage, composed.services, own_command) if dockerfile else Start()
     processes = (
         of_procfile(text.read(procfile))
         if procfile.is_file()
-        else joined(find_processes(sources, packages, root), composed_processes(composed, context, sources))
+        else joined(
+            find_processes(sources, packages, root),
+            (*composed_processes(composed, context, recipe, sources), *start.processes),
+        )
     )
     environment = find_environment(sources, services, workdir, packages.local)
     return Findings(
@@ -169,7 +176,7 @@ def find(folder: Path, ask: Ask | None) -> Findings:
         packages=packages,
         python=python,
         server=server,
-        command=command(server or Server.UVICORN, target, packages, is_factory=app.is_factory),
+        command=own_command,
         migrations=migrations or (tables.command if tables else ""),
         has_procfile_without_release=procfile.is_file() and not has_release(text.read(procfile)),
         tests=find_tests(folder, sources, packages, python),
@@ -187,8 +194,8 @@ def find(folder: Path, ask: Ask | None) -> Findings:
         creates_tables=str(tables.file) if tables and not tables.command else "",
         stage=stage,
         copies_procfile=instructions.has(PurePosixPath(os.path.relpath(procfile, context)), stage),
-        starts_nothing=instructions.starts_nothing(stage),
-        is_for_development=instructions.is_for_development(stage),
+        start=start,
+        migrates_in_build=instructions.migrates,
         preparation=existing.find_preparation(folder, workdir, starting_modules(own)),
         is_python_allowed=is_allowed(folder, packages, python),
         writes_beside_code=has_file_beside_the_code(own) and not services.postgres,

@@ -94,6 +94,7 @@ def _values(findings: Findings) -> dict[str, Any]:
     own = not findings.has_own_dockerfile
     large = [name for name, _ in findings.context.large]
     return {
+        "app_command": findings.start.command if findings.has_own_dockerfile else "",
         "command": findings.command,
         "context": str(_context(findings)),
         "copied": copied,
@@ -117,6 +118,7 @@ def _values(findings: Findings) -> dict[str, Any]:
         "sent": sorted({*findings.context.sent, _procfile(findings)} - {""}),
         "services": services,
         "settings": environment.settings,
+        "stage": findings.stage,
         "versions": VERSIONS | OLD_VERSIONS.get(findings.python, {}),
         "workdir": str(workdir),
     }

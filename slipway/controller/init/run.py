@@ -174,7 +174,7 @@ def _found(findings: Findings) -> Iterator[tuple[str, str]]:
 def _server(findings: Findings) -> str:
     if not findings.has_own_dockerfile:
         return findings.server or "none"
-    return "none: the Dockerfile has no CMD" if findings.starts_nothing else "as the Dockerfile starts it"
+    return "app_command, instead of the Dockerfile's" if findings.start.command else "as the Dockerfile starts it"
 
 
 def _ci_warnings(source: Source | None, top: Path, deploy: Path) -> Iterator[str]:
