@@ -1,5 +1,6 @@
 """What is found in files of many forms."""
 
+import subprocess
 from pathlib import Path, PurePosixPath
 
 import pytest
@@ -21,6 +22,7 @@ from slipway.controller.init.run import run
 from slipway.controller.init.server import Server, command, find_server
 from slipway.controller.init.services import Services, find_services
 from slipway.controller.init.sources import Sources
+from slipway.controller.init.system_packages import system_packages
 
 TOP = PurePosixPath()
 FASTAPI = "from fastapi import FastAPI\n"
@@ -449,7 +451,7 @@ def test_dependencies_on_folders_and_git(tmp_path: Path) -> None:
     found = find_packages(tmp_path, PurePosixPath("main.py"))
     assert found
     assert (found.has_local, found.outside, found.needs_git) == (True, ("../a",), True)
-    assert find_services(found).build_packages == ("git",)
+    assert system_packages(tmp_path, found)[1] == ("git",)
 
 
 @pytest.mark.parametrize(
@@ -593,13 +595,13 @@ def test_migrations_with_the_options_that_a_script_gives(place: str, typed: str,
         ({"sqlalchemy", "asyncpg"}, Services(postgres=True, scheme="postgresql+asyncpg")),
         ({"asyncpg"}, Services(postgres=True)),
         ({"sqlalchemy", "psycopg", "psycopg[binary]"}, Services(postgres=True, scheme="postgresql+psycopg")),
-        ({"psycopg"}, Services(postgres=True, runtime_packages=("libpq5",))),
+        ({"psycopg"}, Services(postgres=True)),
         ({"tortoise-orm", "tortoise-orm[asyncpg]"}, Services(postgres=True, scheme="asyncpg")),
         ({"piccolo[postgres]"}, Services(postgres=True)),
         ({"databases[postgresql]"}, Services(postgres=True)),
         (
             {"psycopg", "psycopg[c]"},
-            Services(postgres=True, runtime_packages=("libpq5",), build_packages=("gcc", "libc6-dev", "libpq-dev")),
+            Services(postgres=True),
         ),
         ({"redis"}, Services(broker=True)),
         ({"celery"}, Services(broker=True)),
@@ -669,7 +671,7 @@ def test_tables_and_files_of_a_program_beside_the_app_are_not_its_own(tmp_path: 
     write(tmp_path / "api", **{"requirements.txt": "fastapi\nuvicorn\nasyncpg\n"})
     assert find(tmp_path, None).creates_tables == ""
     write(tmp_path / "api", **{"requirements.txt": "fastapi\nuvicorn\n"})
-    assert not find(tmp_path, None).writes_beside_code
+    assert not find(tmp_path, None).files_beside_code
 
 
 def test_an_object_that_the_chosen_factory_makes_is_no_other_app(tmp_path: Path) -> None:
@@ -983,6 +985,47 @@ def test_values_of_example_files_beside_the_code_and_for_production(tmp_path: Pa
     assert found.settings == {"A": "1", "B": "2", "C": "1", "D": "4"}
 
 
+def test_values_in_git_and_of_compose_are_known_and_private_ones_are_not(tmp_path: Path) -> None:
+    source = "import os\nA, B, C, D = (os.environ[n] for n in ())\n" + "".join(
+        f"os.environ['{name}']\n" for name in ("TITLE", "REGION", "MODEL", "PLACE")
+    )
+    write(tmp_path, main=f"{FASTAPI}{source}app = FastAPI()\n")
+    (tmp_path / "compose.yaml").write_text(
+        "services:\n  a: {build: ., environment: [MODEL=small, PLACE=db, REGION=x]}\n  b: {build: ., environment: {TITLE: $T}}\n"
+    )
+    (tmp_path / ".env").write_text("TITLE=mine\nREGION=eu\n")
+    assert look(tmp_path).environment.settings["TITLE"] == ""  # without git nobody knows whose these are
+    subprocess.run(["git", "-C", tmp_path, "init", "--quiet"], check=True)
+    assert look(tmp_path).environment.settings == {"TITLE": "mine", "REGION": "eu", "MODEL": "small", "PLACE": "db"}
+    (tmp_path / ".env.example").write_text("REGION=us\n")
+    (tmp_path / ".gitignore").write_text(".env\n")
+    assert look(tmp_path).environment.settings == {"TITLE": "", "REGION": "us", "MODEL": "small", "PLACE": "db"}
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "form"),
+    [
+        ("LINK", "postgresql+asyncpg://u:p@localhost/x", "{database_url}"),
+        ("LINK", "redis://localhost:6379/0", "{redis_url}"),
+        ("TASK_BROKER", "rediss://localhost", "{broker_url}"),
+        ("TEST_LINK", "postgresql://localhost/x", ""),
+        ("LINK", "https://example.com", ""),
+    ],
+)
+def test_a_setting_of_any_name_whose_value_is_the_url_of_a_store(
+    name: str, value: str, form: str, tmp_path: Path
+) -> None:
+    write(tmp_path, main=f"{FASTAPI}import os\nos.getenv('{name}', '{value}')\napp = FastAPI()\n")
+    expected = {name: form} if form else {}
+    assert look(tmp_path, "fastapi\nuvicorn\nasyncpg\nredis\n").environment.data == expected
+    write(
+        tmp_path,
+        main=f"{FASTAPI}import os\nos.environ['{name}']\napp = FastAPI()\n",
+        **{"example.env.": f"{name}={value}\n"},
+    )
+    assert look(tmp_path, "fastapi\nuvicorn\nasyncpg\nredis\n").environment.data == expected
+
+
 @pytest.mark.parametrize(
     ("module", "field", "names"),
     [
@@ -1152,6 +1195,13 @@ def test_the_context_of_a_dockerfile_is_where_its_files_are(copied: str, context
         ({"Dockerfile.": "FROM node:22 AS a\nFROM python\n"}, "Dockerfile"),
         ({"Dockerfile.": "FROM postgres:17\nCOPY init.sql /x\n"}, None),
         ({"Dockerfile.": "FROM example/base\n"}, "Dockerfile"),
+        # Elsewhere, if it starts a server and is no worker's.
+        (
+            {"docker/cpu/Dockerfile.": "FROM python\nCMD x\n", "docker/gpu/Dockerfile.": "FROM a\nCMD x\n"},
+            "docker/cpu/Dockerfile",
+        ),
+        ({"Dockerfile.worker.": "FROM python\nCMD x\n", "api.Dockerfile.": "FROM python\nCMD x\n"}, "api.Dockerfile"),
+        ({"Dockerfile.dev.": "FROM python\nCMD x\n", "docker/Dockerfile.app.": "FROM python\n"}, None),
     ],
 )
 def test_the_dockerfile_is_productions_and_pythons(files: dict[str, str], path: str | None, tmp_path: Path) -> None:

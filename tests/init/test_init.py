@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -601,15 +602,38 @@ OWN += "FROM build AS debug\nCMD python -m pdb main.py\n"
 @pytest.mark.parametrize(
     ("files", "told"),
     [
+        (
+            {
+                "requirements.txt": "fastapi==1\nuvicorn==1\npsycopg2-binary==3\n",
+                "db.py": "x = 1\nDATABASE_URL = 'postgresql://me:me@localhost/shop'\n",
+            },
+            'line 2 of db.py says where PostgreSQL is, which is elsewhere on a host. Write there: os.environ["DATABASE_URL"]',
+        ),
+        (
+            {
+                "requirements.txt": "fastapi==1\nuvicorn==1\nredis==3\n",
+                "compose.yml": "services: {cache: {image: redis}}",
+                "db.py": "r = redis.Redis(host='cache')\n",
+            },
+            "line 1 of db.py connects to a service of Compose",
+        ),
+        (
+            {"requirements.txt": "fastapi==1\nuvicorn==1\nredis==3\n", "db.py": "r = redis.Redis(host='localhost')\n"},
+            "",
+        ),
+        (
+            {"Dockerfile": "FROM python:3.13\nRUN alembic upgrade head\nCMD x\n"},
+            "Dockerfile migrates while the image is built",
+        ),
         ({".gitignore": "*.env\n"}, "git add --force deploy/production/settings.env deploy/staging/settings.env"),
-        ({"Dockerfile": OWN.format(copied="main.py"), "alembic.ini": ""}, "COPY Procfile ./"),
+        ({"Dockerfile": OWN.format(copied="main.py"), "alembic.ini": ""}, ""),
         ({"Dockerfile": OWN.format(copied=". ."), "alembic.ini": ""}, ""),
         (
             {
                 "Dockerfile": f"{OWN.format(copied='.')}FROM python:3.13\nCOPY --from=build /a /a\nCMD x\n",
                 "alembic.ini": "",
             },
-            "COPY Procfile",
+            "",
         ),
         (
             {
@@ -715,7 +739,7 @@ def test_the_stage_and_the_command_of_somebodys_image_are_written(tmp_path: Path
     assert (site["release_target"], site["app_command"]) == ("run", "exec uvicorn main:app --port 80")
 
 
-def test_the_procfile_is_named_as_the_context_has_it(tmp_path: Path) -> None:
+def test_a_procfile_that_the_dockerfile_does_not_copy_is_added(tmp_path: Path) -> None:
     for path, text in {
         "compose.yaml": "services:\n  api: {build: {context: ., dockerfile: backend/Dockerfile}}\n",
         "backend/Dockerfile": "FROM python:3.13\nCOPY ./backend/app /app\nCMD fastapi run app/main.py\n",
@@ -725,12 +749,16 @@ def test_the_procfile_is_named_as_the_context_has_it(tmp_path: Path) -> None:
     }.items():
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_text(text)
-    told = [warning for warning in run(tmp_path).warnings if "COPY" in warning]
-    assert [warning.partition("line: ")[2] for warning in told] == ["COPY backend/Procfile ./"]
+    run(tmp_path)
     assert (tmp_path / "backend/Procfile").is_file()
-    assert variables(tmp_path)["release_context"] == "."
+    assert (variables(tmp_path)["release_context"], variables(tmp_path)["release_procfile"]) == (
+        ".",
+        "backend/Procfile",
+    )
     (tmp_path / "backend/Dockerfile").write_text("FROM python:3.13\nCOPY backend .\nCMD fastapi run app/main.py\n")
-    assert not any("COPY" in warning for warning in run(tmp_path).warnings)
+    shutil.rmtree(tmp_path / "deploy")
+    run(tmp_path)
+    assert "release_procfile" not in variables(tmp_path)
 
 
 def test_environment_has_the_word_that_the_app_knows(tmp_path: Path) -> None:

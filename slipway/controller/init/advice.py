@@ -92,7 +92,7 @@ def _add(packages: Packages, name: str) -> str:
 def _of_others_dockerfile(findings: Findings) -> Iterator[str]:
     if not findings.dockerfile:
         return
-    path, context = findings.dockerfile.path, findings.dockerfile.context
+    path = findings.dockerfile.path
     if findings.start.command:
         yield (
             f"the command of {path} is not what a host runs: {findings.start.reason}. app_command in "
@@ -100,9 +100,6 @@ def _of_others_dockerfile(findings: Findings) -> Iterator[str]:
         )
     if findings.migrates_in_build:
         yield f"{path} migrates while the image is built, when no database is there. Take that line out"
-    if (findings.migrations or findings.processes) and not findings.copies_procfile:
-        procfile = os.path.relpath(findings.workdir / "Procfile", context)
-        yield f"{path} does not take the Procfile into the image's WORKDIR. Add a line: COPY {procfile} ./"
 
 
 def _of_environment(findings: Findings) -> Iterator[str]:
@@ -134,10 +131,23 @@ def _of_environment(findings: Findings) -> Iterator[str]:
 
 
 def _of_data(findings: Findings) -> Iterator[str]:
-    if findings.services.postgres and not findings.environment.finds_database:
+    fixed = {address.service: address for address in reversed(findings.addresses)}
+    database, broker = fixed.get("PostgreSQL"), fixed.get("Redis")
+    if database and findings.services.postgres and not findings.environment.has_database_name:
+        yield (
+            f"line {database.line} of {database.file} says where PostgreSQL is, which is elsewhere on a host. "
+            'Write there: os.environ["DATABASE_URL"]'
+        )
+    elif findings.services.postgres and not findings.environment.finds_database:
         yield (
             "which setting has PostgreSQL's address is not known: nothing reads DATABASE_URL or another usual name. "
             'With the app\'s own name for it, in group_vars/all.yml: app_data_environment: {NAME: "{database_url}"}'
+        )
+    if broker and findings.services.broker and not broker.is_here:
+        yield (
+            f"line {broker.line} of {broker.file} connects to a service of Compose, which no host knows. Write there: "
+            'redis.from_url(os.environ["REDIS_URL"]), and in group_vars/all.yml: app_data_environment: '
+            '{REDIS_URL: "{redis_url}"}'
         )
     if findings.migrations and findings.has_procfile_without_release:
         yield f"the Procfile runs no migrations before a release. Add a line: release: {findings.migrations}"
@@ -152,10 +162,10 @@ def _of_data(findings: Findings) -> Iterator[str]:
             f"{findings.creates_tables} creates tables, which on a host only `release:` of the Procfile may, not the "
             "app when it starts. Add a line with the command that creates them, as `release: python -m your_module`"
         )
-    if findings.writes_beside_code:
+    if findings.files_beside_code:
         yield (
-            "SQLite's file is beside the code, where the app may not write on a host. Put it into the folder "
-            'os.environ.get("STATE_DIRECTORY", ".")'
+            f"the app writes {', '.join(findings.files_beside_code)} beside its code, where a host does not let it. "
+            'Put that into the folder os.environ.get("STATE_DIRECTORY", ".")'
         )
 
 

@@ -58,6 +58,21 @@ class Composed:
         built = [stage for stage in stages if stage and stage in targets and not DEVELOPMENT.search(stage)]
         return built[-1] if built and stages[-1] not in built else ""
 
+    def environment(self, context: Path, recipe: Path | None) -> dict[str, str]:
+        """Return what the services in the app's image get as environment, without what another setting decides."""
+        given: dict[str, str] = {}
+        for _, service in self.of_image(context, recipe):
+            listed = service.get("environment")
+            pairs = (
+                listed.items()
+                if isinstance(listed, dict)
+                else (str(each).partition("=")[::2] for each in _list(listed))
+            )
+            given |= {
+                str(name): str(value) for name, value in pairs if value not in {None, ""} and "$" not in str(value)
+            }
+        return given
+
     def of_image(self, context: Path, recipe: Path | None) -> Iterator[tuple[str, dict[str, Any]]]:
         """Yield the services that run in an image built in a folder, and by a Dockerfile if one is named."""
         built = [

@@ -46,6 +46,17 @@ def data_form(setting: str, prefixes: tuple[str, ...], services: Services) -> st
     return ""
 
 
+def url_form(setting: str, value: str, services: Services) -> str:
+    """Return the form of a setting of any name whose example or default is the URL of a database or a broker."""
+    if ELSEWHERE.search(setting):
+        return ""
+    if services.postgres and re.match(r"(postgres\w*|asyncpg)(\+\w+)?://", value):
+        return "{database_url}"
+    if services.broker and re.match(r"rediss?://", value):
+        return "{broker_url}" if "CELERY" in setting or "BROKER" in setting else "{redis_url}"
+    return ""
+
+
 def is_database(name: str, form: str) -> bool:
     """Tell whether a setting says where PostgreSQL is."""
     return form in {"{database_url}", "{host}"} and not BROKER.search(name)

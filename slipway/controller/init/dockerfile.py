@@ -106,6 +106,12 @@ class Instructions:
         """Tell whether a stage's image has a file of the context, copied from there or from another stage with it."""
         return any(self._places(path, self.built_on(target)))
 
+    def workdir(self, target: str = "") -> PurePosixPath | None:
+        """Return the WORKDIR of a stage's image; None if no stage here names one."""
+        *_, (last, start) = [(Stage("", "", ()), PurePosixPath("/")), *_with_workdirs(self.built_on(target))]
+        workdir = last.workdir(start)
+        return workdir if workdir != PurePosixPath("/") else None
+
     def is_workdir(self, path: PurePosixPath, target: str = "") -> bool:
         """Tell whether a stage's image starts in what was this folder of the context: `COPY src .`."""
         copied = [each for stage, start in _with_workdirs(self.built_on(target)) for each in stage.copied(start)]

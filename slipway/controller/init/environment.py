@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
-from slipway.controller.init.data_names import data_form, is_database
+from slipway.controller.init.data_names import data_form, is_database, url_form
 from slipway.controller.init.environment_names import allowed_environments, named_environment
 from slipway.controller.init.examples import example_values
 from slipway.controller.init.services import Services
@@ -81,6 +81,8 @@ class Environment:
     """Secrets that have a default in the code, which everybody may read there."""
     development: tuple[str, ...]
     """Settings by whose default the app is one of development."""
+    has_database_name: bool
+    """The app reads where PostgreSQL is from a setting that is found."""
     finds_database: bool
     """The app reads where PostgreSQL is, as far as its code can be read."""
     production_name: str
@@ -96,7 +98,11 @@ class Environment:
 
 
 def find_environment(
-    sources: Sources, services: Services, base: PurePosixPath, local: tuple[PurePosixPath, ...] = ()
+    sources: Sources,
+    services: Services,
+    base: PurePosixPath,
+    local: tuple[PurePosixPath, ...] = (),
+    given: dict[str, str] | None = None,
 ) -> Environment:
     """Read the settings classes of pydantic and os.environ of an app.
 
@@ -105,6 +111,7 @@ def find_environment(
         services: what the app connects to: without a database there is no name for one.
         base: the folder of the app's dependencies; what is beside it is another program's,
         local: but for these folders of packages that it requires.
+        given: values by which Compose starts it.
     """
     read: list[Setting] = []
     data: dict[str, str] = {}
@@ -115,6 +122,7 @@ def find_environment(
     ]
     classes = _settings_classes(sources)
     getters = _getters(modules)
+    examples = (given or {}) | example_values(sources.folder, base, modules)
     for module in modules:
         found = [
             *_fields(sources, module, classes),
@@ -125,6 +133,7 @@ def find_environment(
         read += found
         for setting in found:
             form = data_form(setting.name, (setting.prefix, *module.path.with_suffix("").parts), services)
+            form = form or url_form(setting.name, examples.get(setting.name) or setting.default, services)
             data |= {setting.name: form} if form and setting.name not in GIVEN else {}
     mine = [
         setting
@@ -139,8 +148,10 @@ def find_environment(
     known = {setting.name for setting in mine if setting.default and KNOWN.search(setting.name)}
     stage = [setting for setting in mine if STAGE.fullmatch(setting.name)]
     development = {setting.name for setting in stage if DEVELOPMENT.fullmatch(setting.default)}
-    examples = example_values(sources.folder, base, modules)
     stages = allowed_environments(sources, modules, classes)
+    has_database_name = any(is_database(name, form) for name, form in data.items()) or any(
+        setting.name in {"DATABASE_URL", "PGHOST"} for setting in read
+    )
     return Environment(
         data=dict(sorted(data.items())),
         secrets=tuple(sorted(required & secrets)),
@@ -148,7 +159,8 @@ def find_environment(
         unset_secrets=tuple(sorted(unset)),
         known_secrets=tuple(sorted(known - required)),
         development=tuple(sorted(development)),
-        finds_database=any(is_database(name, form) for name, form in data.items())
+        has_database_name=has_database_name,
+        finds_database=has_database_name
         or any(re.search(r"\b(DATABASE_URL|PGHOST)\b", module.text, re.IGNORECASE) for module in sources.modules),
         production_name=named_environment(stages, "production", "production"),
         staging_name=named_environment(stages, "staging", named_environment(stages, "production", "staging")),

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from slipway.controller.init import existing, health, text
+from slipway.controller.init.addresses import Address, written_addresses
 from slipway.controller.init.application import (
     App,
     calls_of_servers,
@@ -29,10 +30,12 @@ from slipway.controller.init.questions import Ask, Question, Site, answer, find_
 from slipway.controller.init.queues import Process, find_processes
 from slipway.controller.init.routes import Routes
 from slipway.controller.init.server import Server, command, find_server
-from slipway.controller.init.services import Services, find_services, has_file_beside_the_code
+from slipway.controller.init.services import Services, find_services
 from slipway.controller.init.sources import Sources
 from slipway.controller.init.start import Start, find_start
+from slipway.controller.init.system_packages import system_packages
 from slipway.controller.init.tables import find_tables
+from slipway.controller.init.writes import find_writes
 from slipway.model.errors import SlipwayError
 
 CONDA = ("environment.yml", "environment.yaml", "conda.yml")
@@ -64,6 +67,10 @@ class Findings:
     """The command that runs its tests; empty if there are none, or it is not known."""
     processes: tuple[Process, ...]
     services: Services
+    runtime_packages: tuple[str, ...]
+    """Debian's packages that the image needs."""
+    build_packages: tuple[str, ...]
+    """Those of the stage that installs the dependencies."""
     environment: Environment
     ready_path: str
     is_ready_path_sure: bool
@@ -79,6 +86,8 @@ class Findings:
     """The stage of the Dockerfile that Compose builds, if it is not the last; empty otherwise."""
     copies_procfile: bool
     """The Dockerfile takes the Procfile into the image."""
+    addresses: tuple[Address, ...]
+    """Where the code says itself to which database or broker it connects."""
     start: Start
     """How the Dockerfile's image is started on a host."""
     migrates_in_build: bool
@@ -87,8 +96,10 @@ class Findings:
     """A script that migrates and then fills the database."""
     is_python_allowed: bool
     """The project may run with `python`."""
-    writes_beside_code: bool
-    """SQLite's file is where the app is started."""
+    writable: tuple[str, ...]
+    """Folders of the image that the app writes."""
+    files_beside_code: tuple[str, ...]
+    """Files that the app writes where it is started."""
     others: tuple[App, ...]
     """More apps, which are not deployed."""
 
@@ -101,6 +112,12 @@ class Findings:
     def has_own_dockerfile(self) -> bool:
         """Whether somebody else wrote the Dockerfile."""
         return self.dockerfile is not None and not existing.is_written_here(self.folder / self.dockerfile.path)
+
+    @property
+    def added_procfile(self) -> str:
+        """The Procfile that somebody else's Dockerfile does not copy into the image; empty if there is none."""
+        is_needed = self.has_own_dockerfile and not self.copies_procfile
+        return str(self.workdir / "Procfile") if is_needed and (self.migrations or self.processes) else ""
 
     @property
     def workdir(self) -> PurePosixPath:
@@ -146,6 +163,7 @@ def find(folder: Path, ask: Ask | None) -> Findings:
     python = python_version(folder, packages)
     server = find_server(packages, commands)
     services = find_services(packages)
+    runtime_packages, build_packages = system_packages(folder, packages)
     chosen = str(recorded(folder / "deploy/production")[0].get("app_ready_path") or "")
     paths = Routes.read(sources).answered(app.file)
     checks = f"{instructions.healthcheck}\n{composed_healthchecks(composed, context, recipe)}"
@@ -157,6 +175,9 @@ def find(folder: Path, ask: Ask | None) -> Findings:
     tables = find_tables(own, app, root) if services.postgres and not migrations else None
     default = health.default_path(sources, app, paths)
     procfile = folder / workdir / "Procfile"
+    writes = find_writes(own, workdir)
+    # None, if the Dockerfile leaves that to the image that it is built on.
+    place = instructions.workdir(stage) if dockerfile else PurePosixPath("/app", packages.workdir)
     own_command = command(server or Server.UVICORN, target, packages, is_factory=app.is_factory)
     start = find_start(context, instructions, stage, composed.services, own_command) if dockerfile else Start()
     processes = (
@@ -167,7 +188,8 @@ def find(folder: Path, ask: Ask | None) -> Findings:
             (*composed_processes(composed, context, recipe, sources), *start.processes),
         )
     )
-    environment = find_environment(sources, services, workdir, packages.local)
+    given = composed.environment(context, recipe)
+    environment = find_environment(sources, services, workdir, packages.local, given)
     return Findings(
         folder=folder,
         app=app,
@@ -182,6 +204,8 @@ def find(folder: Path, ask: Ask | None) -> Findings:
         tests=find_tests(folder, sources, packages, python),
         processes=processes,
         services=services,
+        runtime_packages=runtime_packages,
+        build_packages=build_packages,
         environment=replace(
             environment, data=environment.data | dict(pair for each in processes for pair in each.data)
         ),
@@ -194,11 +218,13 @@ def find(folder: Path, ask: Ask | None) -> Findings:
         creates_tables=str(tables.file) if tables and not tables.command else "",
         stage=stage,
         copies_procfile=instructions.has(PurePosixPath(os.path.relpath(procfile, context)), stage),
+        addresses=written_addresses(own, composed.services),
         start=start,
         migrates_in_build=instructions.migrates,
         preparation=existing.find_preparation(folder, workdir, starting_modules(own)),
         is_python_allowed=is_allowed(folder, packages, python),
-        writes_beside_code=has_file_beside_the_code(own) and not services.postgres,
+        writable=tuple(str(place / path) for path in writes.folders) if place else (),
+        files_beside_code=writes.files if not services.postgres else (),
         others=others,
     )
 

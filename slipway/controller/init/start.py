@@ -105,7 +105,7 @@ def _supervised(context: Path, otherwise: str) -> Start:
     server, processes = "", []
     for name, program in _programs(context):
         place = program.get("directory", "")
-        command = " ".join(program.get("command", "").split())
+        command = re.sub(r"%\(ENV_(\w+)\)s", r"$\1", " ".join(program.get("command", "").split()))
         line = f"cd {shlex.quote(place)} && {command}" if place else command
         if SERVES.search(command) and not server:
             server = executed(WATCHING.sub("", line))

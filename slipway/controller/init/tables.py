@@ -4,6 +4,7 @@ On a host the app may not: its role uses rows only. Where the tables are there, 
 """
 
 import ast
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -13,6 +14,7 @@ from slipway.controller.init.sources import ASIDE, Module, Sources
 
 CALLS = frozenset({"create_all", "generate_schemas"})
 """SQLAlchemy's and SQLModel's, and Tortoise's."""
+SQL = re.compile(r"\s*CREATE\s+(TABLE|EXTENSION|TYPE|SCHEMA|INDEX)\b", re.IGNORECASE)
 STARTUP = frozenset({"asynccontextmanager", "on_event", "on_startup"})
 """Decorators of what an app runs when it starts."""
 
@@ -70,7 +72,9 @@ def _commands(module: Module, app: App, root: PurePosixPath) -> Iterator[str]:
 
 
 def _creates(node: ast.AST) -> bool:
-    """Tell whether a node names one of the functions, called or handed to `run_sync`, or is Tortoise's argument."""
+    """Tell whether a node names one of the functions, called or handed to `run_sync`, or SQL or Tortoise's argument."""
+    if isinstance(node, ast.Constant):
+        return isinstance(node.value, str) and SQL.match(node.value) is not None
     if isinstance(node, ast.keyword):
         return node.arg == "generate_schemas" and isinstance(node.value, ast.Constant) and node.value.value is True
     if not isinstance(node, ast.Attribute) or node.attr not in CALLS:
