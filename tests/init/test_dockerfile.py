@@ -93,6 +93,24 @@ def test_an_image_without_a_command(instructions: str, target: str, starts_nothi
     assert Instructions.parse(instructions).starts_nothing(target) is starts_nothing
 
 
+@pytest.mark.parametrize(
+    ("text", "stage"),
+    [
+        (
+            "FROM python AS base\nFROM base AS production\nCMD x\nFROM base AS development\nCMD y --reload\n",
+            "production",
+        ),
+        ("FROM python AS a\nCMD x\nFROM a AS b\nFROM b AS test\n", "b"),
+        ("FROM python AS base\nFROM base AS dev\nCMD x\n", ""),
+        ("FROM python AS dev\nCMD x\nFROM python\nCMD x\n", ""),
+        ("FROM python AS dev\nFROM python AS latest\nCMD x\n", ""),
+        ("", ""),
+    ],
+)
+def test_the_stage_of_production_where_the_last_one_is_for_development(text: str, stage: str) -> None:
+    assert Instructions.parse(text).production() == stage
+
+
 def test_the_command_and_the_health_check_are_the_last_stages() -> None:
     instructions = Instructions.parse(
         "FROM python AS dev\nCMD uvicorn a:b --reload\nFROM python AS a\nHEALTHCHECK --interval=3s \\\n  CMD curl x\n"

@@ -274,6 +274,19 @@ def test_the_context_has_what_the_app_may_read(tmp_path: Path) -> None:
     assert sent == {"*.py", "config.yaml", "notes.txt", "pdm.lock", "pyproject.toml", "static"}
 
 
+def test_what_the_app_serves_is_sent_and_has_to_be_there(tmp_path: Path) -> None:
+    make("pdm", tmp_path)
+    with (tmp_path / "main.py").open("a") as file:
+        file.write("from starlette.staticfiles import StaticFiles\nStaticFiles(directory='web/dist')\n")
+    (tmp_path / "web").mkdir()
+    (tmp_path / "web/package.json").write_text("{}")
+    assert any("serves web/dist, which is not in the repository" in warning for warning in run(tmp_path).warnings)
+    (tmp_path / ".dockerignore").unlink()
+    (tmp_path / "web/dist").mkdir()
+    assert not any("web/dist" in warning for warning in run(tmp_path).warnings)
+    assert "!/web\n" in (tmp_path / ".dockerignore").read_text()
+
+
 def test_a_folder_that_may_not_be_read_is_not_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     make("pdm", tmp_path)
     (tmp_path / "pgdata").mkdir()

@@ -44,6 +44,10 @@ def start(folder: Path, recipe: str, files: dict[str, str]) -> Start:
         ("CMD ./start.sh", {"start.sh": f"{WAITING}alembic upgrade head && uvicorn main:app\n"}, "exec uvicorn main:app"),
         ('ENTRYPOINT ["/entry"]\nCMD ["gunicorn", "main:app"]', {"entry": f'{WAITING}exec "$@"\n'}, "exec gunicorn main:app"),
         ("CMD ./start.sh", {"start.sh": "HOST='db'\nnc -z $HOST 5432\n"}, OTHERWISE),
+        # starts a worker as well,
+        ("CMD ./start.sh", {"start.sh": "celery -A x worker &\nuvicorn main:app\n"}, "exec uvicorn main:app"),
+        ("CMD ./start.sh", {"start.sh": "# celery -A x worker &\nuvicorn main:app &\nwait\n"}, ""),
+        ("CMD ./start.sh", {"start.sh": "celery -A x inspect && a &&\nuvicorn main:app\n"}, ""),
         # or is not there.
         ("", {}, OTHERWISE),
     ],

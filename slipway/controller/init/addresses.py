@@ -16,6 +16,8 @@ CONNECTS = {
     "connect": "PostgreSQL", "create_pool": "PostgreSQL",
 }  # fmt: skip
 """What connects to a host that is an argument."""
+DEFAULTS = re.compile(r"(^|\.)(getenv|get|Field|SecretStr|setdefault|print|\w*config\w*|\w*Dsn)$")
+"""Calls whose first argument may be no address that is used."""
 PLACES = frozenset({"alembic", "migrations", "versions"})
 
 
@@ -48,13 +50,13 @@ def written_addresses(sources: Sources, neighbours: Collection[str]) -> tuple[Ad
 
 
 def _urls(module: Module, neighbours: Collection[str]) -> Iterator[Address]:
-    """Yield the URLs that a name of a module or function is bound to, or that a call gets first."""
+    """Yield the URLs that a name of a module or function is bound to, or that a call gets, but for defaults."""
     fields = {
         field for node in ast.walk(module.tree) if isinstance(node, ast.ClassDef) and node.bases for field in node.body
     }
     for node in ast.walk(module.tree):
         value = node.value if isinstance(node, ast.Assign | ast.AnnAssign) and node not in fields else None
-        if isinstance(node, ast.Call) and node.args and "engine" in ast.unparse(node.func):
+        if isinstance(node, ast.Call) and node.args and not DEFAULTS.search(ast.unparse(node.func)):
             value = node.args[0]
         url = value.value if isinstance(value, ast.Constant) and isinstance(value.value, str) else ""
         service = "PostgreSQL" if POSTGRES.match(url) else "Redis" if REDIS.match(url) else ""

@@ -78,6 +78,12 @@ def _of_dockerfile(findings: Findings) -> Iterator[str]:
     for name, size in findings.context.large:
         yield f"{name} ({size_in_words(size)}) is left out of the image. If the app reads it: !/{name} in .dockerignore"
 
+    if findings.unbuilt:
+        yield (
+            f"the app serves {', '.join(findings.unbuilt)}, which is not in the repository, and does not start without. "
+            "If npm builds that: let a stage of the Dockerfile do so, and COPY --from= it"
+        )
+
 
 def _add(packages: Packages, name: str) -> str:
     """Return what to type for another dependency."""

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
+from slipway.controller.init.groups import DEVELOPMENT
+
 INSTRUCTION = re.compile(r"^[ \t]*([A-Za-z]+)[ \t]+(.+)$", re.MULTILINE)
 ASSIGNED = re.compile(r"(\w+)=(\"[^\"]*\"|'[^']*'|\S+)")
 VARIABLE = re.compile(r"\$\{?(\w+)(?::-[^}]*)?\}?")
@@ -75,6 +77,13 @@ class Instructions:
         earlier = Instructions(self.stages[:position])
         above = self.stages[position].base
         return [self.stages[position], *(earlier.built_on(above) if above else [])]
+
+    def production(self) -> str:
+        """Return the last stage that is not for development, where the last one is; empty otherwise."""
+        if not self.stages or not DEVELOPMENT.search(self.stages[-1].name):
+            return ""
+        others = [stage for stage in self.stages if stage.name and not DEVELOPMENT.search(stage.name)]
+        return next((stage.name for stage in reversed(others) if any(self.started(stage.name))), "")
 
     def starts_nothing(self, target: str = "") -> bool:
         """Tell whether a stage's image has no command, as far as that can be known without the image it is built on."""

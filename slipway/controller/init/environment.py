@@ -14,7 +14,8 @@ from slipway.controller.init.sources import ASIDE, Module, Origin, Sources
 from slipway.model import names
 
 SECRET = re.compile(r"SECRET|PASSWORD|PASSWD|TOKEN|CREDENTIAL|PRIVATE|API_?KEY|ACCESS_?KEY|_KEY$|_DSN$")
-URL = re.compile(r"(URL|URI|DSN)$")
+URL = re.compile(r"(URL|URI|DSN|CONNECTION_?STRING)$")
+STORE = re.compile(r"MONGO|MYSQL|MARIADB|DATABASE|^DB_")
 GIVEN = {
     "BROKER_URL", "DATABASE_CONNECTIONS", "DATABASE_URL", "PGDATABASE", "PGHOST", "PGPASSWORD", "PGPORT", "PGUSER",
     "PORT",
@@ -143,7 +144,11 @@ def find_environment(
     required = {setting.name for setting in mine if setting.is_required}
     secrets = {setting.name for setting in mine if setting.is_secret or SECRET.search(setting.name)}
     if services.external:  # the URL of a database elsewhere has its password
-        secrets |= {name for name in required if URL.search(name)}
+        secrets |= {
+            setting.name
+            for setting in mine
+            if URL.search(setting.name) and (setting.is_required or STORE.search(setting.name))
+        }
     unset = {setting.name for setting in mine if setting.may_be_missing and setting.name in secrets - required}
     known = {setting.name for setting in mine if setting.default and KNOWN.search(setting.name)}
     stage = [setting for setting in mine if STAGE.fullmatch(setting.name)]

@@ -29,6 +29,7 @@ from slipway.controller.init.python import is_allowed, python_version
 from slipway.controller.init.questions import Ask, Question, Site, answer, find_site, recorded
 from slipway.controller.init.queues import Process, find_processes
 from slipway.controller.init.routes import Routes
+from slipway.controller.init.served import served_folders
 from slipway.controller.init.server import Server, command, find_server
 from slipway.controller.init.services import Services, find_services
 from slipway.controller.init.sources import Sources
@@ -96,6 +97,8 @@ class Findings:
     """A script that migrates and then fills the database."""
     is_python_allowed: bool
     """The project may run with `python`."""
+    unbuilt: tuple[str, ...]
+    """Folders that the app serves and that are not there."""
     writable: tuple[str, ...]
     """Folders of the image that the app writes."""
     files_beside_code: tuple[str, ...]
@@ -156,7 +159,7 @@ def find(folder: Path, ask: Ask | None) -> Findings:
     composed = Composed.read(folder, places)
     dockerfile = existing.find_dockerfile(folder, places, composed.dockerfiles(folder, app.file))
     instructions = Instructions.parse(text.read(folder / dockerfile.path) if dockerfile else "")
-    stage = composed.stage(folder / dockerfile.path) if dockerfile else ""
+    stage = (composed.stage(folder / dockerfile.path) if dockerfile else "") or instructions.production()
     context = folder / (dockerfile.context if dockerfile else base)
     recipe = folder / dockerfile.path if dockerfile else None
     commands = existing.commands(folder, places)
@@ -175,7 +178,7 @@ def find(folder: Path, ask: Ask | None) -> Findings:
     tables = find_tables(own, app, root) if services.postgres and not migrations else None
     default = health.default_path(sources, app, paths)
     procfile = folder / workdir / "Procfile"
-    writes = find_writes(own, workdir)
+    writes, served = find_writes(own, workdir), served_folders(own)
     # None, if the Dockerfile leaves that to the image that it is built on.
     place = instructions.workdir(stage) if dockerfile else PurePosixPath("/app", packages.workdir)
     own_command = command(server or Server.UVICORN, target, packages, is_factory=app.is_factory)
@@ -213,7 +216,14 @@ def find(folder: Path, ask: Ask | None) -> Findings:
         is_ready_path_sure=bool(ready) or default != "/" or "/" in paths,
         has_version_path="/version" in paths,
         dockerfile=dockerfile,
-        context=find_context(folder / base, [app.file.relative_to(base)], packages.files),
+        context=find_context(
+            folder / base,
+            [app.file.relative_to(base), *(packages.workdir / path / "x" for path in served)],
+            packages.files,
+        ),
+        unbuilt=tuple(
+            str(path) for path in served if not (folder / workdir / path).is_dir() and path not in writes.folders
+        ),
         site=find_site(folder / "deploy/production", ask),
         creates_tables=str(tables.file) if tables and not tables.command else "",
         stage=stage,

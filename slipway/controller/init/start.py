@@ -21,6 +21,10 @@ WATCHING = re.compile(r"\s--reload(-(dir|include|exclude|delay)[= ]\S+)?(?![\w-]
 """Options of a server that watches the code."""
 WAITS = re.compile(r"\b(nc|pg_isready|dockerize|redis-cli|mysqladmin|psql)\b|wait[-_]?for|/dev/tcp/")
 """Programs by which a script waits until a service of Compose answers."""
+BACKGROUND = re.compile(
+    r"^(?!\s*#).*\b(celery|rq|arq|saq|dramatiq|taskiq|huey_consumer(\.py)?|procrastinate)\b.*[^&]&\s*$", re.MULTILINE
+)
+"""A worker that a script starts beside the server: on a host a process of its own."""
 VARIABLE = re.compile(r"\$\{?(?!PORT\b|\w+:?[-+])[A-Za-z_@]")
 """In a line that needs what a script computes."""
 BESIDE = ("nginx", "redis", "postgres", "cron", "caddy")
@@ -61,10 +65,13 @@ def find_start(
     waits = next(
         (name for name in neighbours if WAITS.search(scripts) and re.search(rf"(?<![\w-]){name}(?![\w-])", scripts)), ""
     )
-    if not waits and not WATCHES.search(everything):
-        return Start()
-    reason = f"it waits for {waits}, which is a service of Compose" if waits else "it watches the code, for development"
-    return Start(_server(everything) or otherwise, reason)
+    reasons = {
+        f"it waits for {waits}, which is a service of Compose": bool(waits),
+        "it watches the code, for development": WATCHES.search(everything),
+        "it starts a worker as well, which is a process of its own on a host": BACKGROUND.search(scripts),
+    }
+    reason = next((reason for reason, is_so in reasons.items() if is_so), "")
+    return Start(_server(everything) or otherwise, reason) if reason else Start()
 
 
 def _words(arguments: str) -> list[str]:
