@@ -37,7 +37,7 @@ class Access:
     """Of the data host. None: this host."""
     password: str = ""
     broker: bool = False
-    """There is a broker, and this user may use it."""
+    """There is a broker."""
     broker_password: str = ""
     tcp: bool = False
     """On this host: by the loopback of the unit's own network (data-postgres@.socket), not by the sockets."""

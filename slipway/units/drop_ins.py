@@ -111,7 +111,8 @@ def data(site: Site, unit: str, connections: int) -> str:
     if site.data.local:
         lines.append("BindReadOnlyPaths=/run/postgresql")
         user = "app_migrate" if migrates else "app"
-        access = Access(user, tcp=site.data.proxied, broker=site.data.broker and not migrates)
+        # A migration imports the app, which reads the broker's address; it has no way there.
+        access = Access(user, tcp=site.data.proxied, broker=site.data.broker)
         lines += assignments(environment(access, site.data.names))
     else:
         secret = MIGRATION_SECRET if migrates else SECRET

@@ -66,6 +66,20 @@ def test_a_service_of_the_apps_image_with_a_command_is_a_process(
     assert found == ({"mail_worker": command} if command else {})
 
 
+@pytest.mark.parametrize(
+    ("entrypoint", "command"),
+    [
+        ('["python"]', "exec python -m jobs"),
+        ('["uv", "run"]', "exec uv run -m jobs"),
+        ('["/entry.sh"]', "exec -m jobs"),
+    ],
+)
+def test_a_command_is_arguments_of_the_images_entrypoint(entrypoint: str, command: str, tmp_path: Path) -> None:
+    (tmp_path / "compose.yaml").write_text("services: {a: {build: ., command: [-m, jobs]}}")
+    composed, sources = Composed.read(tmp_path, [TOP]), Sources.read(tmp_path)
+    assert [each.command for each in composed_processes(composed, tmp_path, None, sources, entrypoint)] == [command]
+
+
 def test_a_worker_of_another_image_and_the_web_servers_own_dockerfile(tmp_path: Path) -> None:
     (tmp_path / "docker-compose.yml").write_text(
         "services:\n  worker: {build: {context: ., dockerfile: w}, command: python jobs.py}\n"

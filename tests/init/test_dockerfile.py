@@ -94,6 +94,20 @@ def test_an_image_without_a_command(instructions: str, target: str, starts_nothi
 
 
 @pytest.mark.parametrize(
+    ("text", "runner"),
+    [
+        ('CMD ["poetry", "run", "uvicorn", "main:app"]', "poetry run"),
+        ('ENTRYPOINT ["uv", "run"]\nCMD ["fastapi", "run"]', "uv run --no-sync"),
+        ("CMD pdm run start", "pdm run"),
+        ('ENV PATH="/app/.venv/bin:$PATH"\nCMD ["uv", "run", "fastapi", "run"]', ""),
+        ("CMD uvicorn main:app", ""),
+    ],
+)
+def test_what_starts_a_program_of_the_virtual_environment(text: str, runner: str) -> None:
+    assert Instructions.parse(f"FROM python\n{text}\n").runner() == runner
+
+
+@pytest.mark.parametrize(
     ("text", "stage"),
     [
         (

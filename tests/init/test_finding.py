@@ -13,7 +13,7 @@ from slipway.controller.init.health import checked_path, find_ready_path
 from slipway.controller.init.manager import Manager
 from slipway.controller.init.migrations import find_migrations
 from slipway.controller.init.packages import Packages, find_packages
-from slipway.controller.init.processes import joined
+from slipway.controller.init.processes import joined, started_by
 from slipway.controller.init.python import is_allowed as allows
 from slipway.controller.init.python import python_version
 from slipway.controller.init.queues import Process, find_processes
@@ -1150,6 +1150,20 @@ def test_celerys_app_that_a_function_makes(source: str, tmp_path: Path) -> None:
     write(tmp_path, shop__tasks=f"import celery\n{source}")
     (worker,) = find_processes(Sources.read(tmp_path), packages("celery"), TOP)
     assert "--app shop.tasks:queue worker" in worker.command
+
+
+@pytest.mark.parametrize(
+    ("command", "started"),
+    [
+        ("exec celery worker", "exec uv run celery worker"),
+        ("cd app && alembic upgrade head", "cd app && uv run alembic upgrade head"),
+        ("exec poetry run celery", "exec poetry run celery"),
+        ("exec ./start.sh x", "exec ./start.sh x"),
+        ("", ""),
+    ],
+)
+def test_a_program_that_a_runner_knows(command: str, started: str) -> None:
+    assert started_by("uv run", command) == started
 
 
 def test_composes_scheduler_is_one_more_process() -> None:

@@ -43,8 +43,7 @@ def test_other_names_for_each_user() -> None:
     values = environment(Access("app_migrate"), names)
     assert values["SQLALCHEMY_DATABASE_URI"] == "postgresql://app_migrate@/app?host=/run/postgresql"
     assert (values["POSTGRES_USER"], values["BRACES"]) == ("app_migrate", "{}")
-    # A migration may not use the broker.
-    assert values["REDIS_URL"] == values["CELERY_BROKER_URL"] == ""
+    assert values["REDIS_URL"] == values["CELERY_BROKER_URL"] == ""  # there is none
     assert environment(LOCAL, names)["REDIS_URL"] == "unix:///run/broker/broker.sock"
 
 

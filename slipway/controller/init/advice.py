@@ -80,7 +80,7 @@ def _of_dockerfile(findings: Findings) -> Iterator[str]:
 
     if findings.unbuilt:
         yield (
-            f"the app serves {', '.join(findings.unbuilt)}, which is not in the repository, and does not start without. "
+            f"the app serves {', '.join(findings.unbuilt)}, which is not in the repository, and does not start so. "
             "If npm builds that: let a stage of the Dockerfile do so, and COPY --from= it"
         )
 

@@ -98,7 +98,9 @@ def _dockerfile(service: dict[str, Any]) -> Path | None:
     return (context / str(service["build"].get("dockerfile", "Dockerfile"))).resolve() if context else None
 
 
-def composed_processes(composed: Composed, context: Path, recipe: Path | None, sources: Sources) -> tuple[Process, ...]:
+def composed_processes(
+    composed: Composed, context: Path, recipe: Path | None, sources: Sources, entrypoint: str = ""
+) -> tuple[Process, ...]:
     """Return a process for each service that runs a command of its own in the app's image, none if no file can be read.
 
     Each is single: Compose runs one of it, and two releases run during a deploy.
@@ -108,8 +110,11 @@ def composed_processes(composed: Composed, context: Path, recipe: Path | None, s
         context: what the app's image is built from.
         recipe: its Dockerfile, if somebody wrote one.
         sources: the repository's Python files: one of them may start the server.
+        entrypoint: the image's ENTRYPOINT, whose arguments a command of Compose is.
     """
-    return tuple(_processes(composed, dict(composed.of_image(context, recipe)), starting_modules(sources)))
+    program = re.fullmatch(r'\["(python3?|poetry|uv|pdm|pipenv)"(?:, *"(run)")?\]', entrypoint)
+    prefix = [word for word in program.groups() if word] if program else []
+    return tuple(_processes(composed, dict(composed.of_image(context, recipe)), starting_modules(sources), prefix))
 
 
 def composed_healthchecks(composed: Composed, context: Path, recipe: Path | None) -> str:
@@ -119,10 +124,10 @@ def composed_healthchecks(composed: Composed, context: Path, recipe: Path | None
     return "\n".join(test if isinstance(test, str) else " ".join(map(str, test or ())) for test in tests)
 
 
-def _processes(composed: Composed, services: Services, starting: list[str]) -> Iterator[Process]:
+def _processes(composed: Composed, services: Services, starting: list[str], prefix: list[str]) -> Iterator[Process]:
     neighbours = "|".join(map(re.escape, composed.services))
     options = re.compile(rf"\s(-u|--url|-b|--broker)[ =]\S*://\S*\b({neighbours})[:/]\S*")
-    commands = {key: options.sub("", command_of(service)) for key, service in services.items()}
+    commands = {key: options.sub("", command_of(_prefixed(service, prefix))) for key, service in services.items()}
     serving = {key for key, service in services.items() if _serves(service, commands[key], starting)}
     # A profile that such a service has is no extra that people start by hand.
     usual = {str(profile) for key in serving for profile in _list(services[key].get("profiles"))}
@@ -148,6 +153,11 @@ def _serves(service: dict[str, Any], command: str, starting: list[str]) -> bool:
     by_file = any(f".{module}".endswith(f".{word}") for word in words for module in starting)
     has_port = bool(service.get("ports")) and not WORKS.search(command)  # a port that it has from what it extends
     return not command or SERVERS.search(command) is not None or has_port or by_file
+
+
+def _prefixed(service: dict[str, Any], prefix: list[str]) -> dict[str, Any]:
+    is_argument = prefix and service.get("command") and not service.get("entrypoint")
+    return service | {"entrypoint": prefix} if is_argument else service
 
 
 def _list(value: object) -> list[object]:

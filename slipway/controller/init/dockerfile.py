@@ -99,6 +99,21 @@ class Instructions:
         named = {instruction: text for instruction, text in written if instruction in {"ENTRYPOINT", "CMD"}}
         return named.get("ENTRYPOINT", ""), named.get("CMD", "")
 
+    def runner(self, target: str = "") -> str:
+        """Return what a stage's image starts programs of its virtual environment by: `poetry run`; empty if by name."""
+        entrypoint, cmd = self.started(target)
+        line = re.sub(r"[\[\]\",]+", " ", f"{entrypoint} {cmd}")
+        found = re.search(r"\b(poetry|uv|pdm|pipenv) +run\b", line)
+        has_path = any(
+            name == "ENV" and re.search(r"\bPATH[= ]\S*(venv|VIRTUAL_ENV)", text)
+            for stage in self.built_on(target)
+            for name, text in stage.instructions
+        )
+        if not found or has_path:
+            return ""
+        # uv would look whether its environment is up to date, and change that.
+        return "uv run --no-sync" if found[1] == "uv" else f"{found[1]} run"
+
     @property
     def migrates(self) -> bool:
         """Tell whether building the image migrates a database."""

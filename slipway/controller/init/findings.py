@@ -24,7 +24,7 @@ from slipway.controller.init.dockerfile import Instructions
 from slipway.controller.init.environment import Environment, find_environment
 from slipway.controller.init.migrations import find_migrations
 from slipway.controller.init.packages import Packages, find_packages
-from slipway.controller.init.processes import has_release, joined, of_procfile
+from slipway.controller.init.processes import has_release, joined, of_procfile, started_by
 from slipway.controller.init.python import is_allowed, python_version
 from slipway.controller.init.questions import Ask, Question, Site, answer, find_site, recorded
 from slipway.controller.init.queues import Process, find_processes
@@ -188,9 +188,12 @@ def find(folder: Path, ask: Ask | None) -> Findings:
         if procfile.is_file()
         else joined(
             find_processes(sources, packages, root),
-            (*composed_processes(composed, context, recipe, sources), *start.processes),
+            (*composed_processes(composed, context, recipe, sources, instructions.started(stage)[0]), *start.processes),
         )
     )
+    if runner := instructions.runner(stage):
+        processes = tuple(replace(each, command=started_by(runner, each.command)) for each in processes)
+        migrations = started_by(runner, migrations)
     given = composed.environment(context, recipe)
     environment = find_environment(sources, services, workdir, packages.local, given)
     return Findings(

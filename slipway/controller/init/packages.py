@@ -160,7 +160,9 @@ def _declared(folder: Path, place: PurePosixPath) -> Packages | None:
         # With exact versions for all, as pip-compile writes it, the file is its own lock.
         lines = [line for line in read(here / requirements).splitlines() if re.match(r"\s*[A-Za-z0-9]", line)]
         locked = bool(lines) and all("==" in line or " @ " in line for line in lines)
-        own = any(re.match(r"\s*(-e\s+)?\.(\[|/|\s|$)", line) for line in read(here / requirements).splitlines())
+        own = any(
+            re.match(r"\s*(-e\s+)?(file:)?\.(\[|/|\s|$)", line) for line in read(here / requirements).splitlines()
+        )
         return found(Manager.PIP, str(requirements) if locked else "", names=names, has_local=own)
     if "uv" in tool:
         return found(Manager.UV, is_installed=builds or tool["uv"].get("package") is True)

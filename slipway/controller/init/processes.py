@@ -23,6 +23,15 @@ def of_procfile(text: str) -> tuple[Process, ...]:
     )
 
 
+def started_by(runner: str, command: str) -> str:
+    """Return a command whose program is one of a virtual environment that only a runner knows: `poetry run`."""
+    before, and_then, last = command.rpartition("&& ")
+    program = last.removeprefix("exec ")
+    if not last or re.match(r"(poetry|uv|pdm|pipenv|sh|bash|/\S*|\./\S*)\s", program):
+        return command
+    return f"{before}{and_then}{'exec ' if last != program else ''}{runner} {program}"
+
+
 def has_release(text: str) -> bool:
     """Tell whether a Procfile has a command that runs before a release."""
     return re.search(r"^release:\s*\S", text, re.MULTILINE) is not None
