@@ -604,7 +604,7 @@ def test_migrations_with_the_options_that_a_script_gives(place: str, typed: str,
             Services(postgres=True),
         ),
         ({"redis"}, Services(broker=True)),
-        ({"celery"}, Services(broker=True)),
+        ({"celery"}, Services(broker=True, has_celery=True)),
         ({"motor"}, Services(external=("motor",))),
         ({"httpx", "stripe"}, Services(clients=("httpx", "stripe"))),
         ({"aiokafka"}, Services(clients=("aiokafka",))),
@@ -985,6 +985,11 @@ def test_values_of_example_files_beside_the_code_and_for_production(tmp_path: Pa
     assert found.settings == {"A": "1", "B": "2", "C": "1", "D": "4"}
 
 
+def test_celerys_broker_has_a_url_of_celerys(tmp_path: Path) -> None:
+    write(tmp_path, main=f"{FASTAPI}import os\nos.getenv('TASK_BROKER', 'redis://localhost')\napp = FastAPI()\n")
+    assert look(tmp_path, "fastapi\nuvicorn\ncelery[redis]\n").environment.data == {"TASK_BROKER": "{broker_url}"}
+
+
 def test_values_in_git_and_of_compose_are_known_and_private_ones_are_not(tmp_path: Path) -> None:
     source = "import os\nA, B, C, D = (os.environ[n] for n in ())\n" + "".join(
         f"os.environ['{name}']\n" for name in ("TITLE", "REGION", "MODEL", "PLACE")
@@ -1007,7 +1012,7 @@ def test_values_in_git_and_of_compose_are_known_and_private_ones_are_not(tmp_pat
     [
         ("LINK", "postgresql+asyncpg://u:p@localhost/x", "{database_url}"),
         ("LINK", "redis://localhost:6379/0", "{redis_url}"),
-        ("TASK_BROKER", "rediss://localhost", "{broker_url}"),
+        ("TASK_BROKER", "rediss://localhost", "{redis_url}"),
         ("TEST_LINK", "postgresql://localhost/x", ""),
         ("LINK", "https://example.com", ""),
     ],

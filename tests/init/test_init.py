@@ -638,6 +638,13 @@ OWN += "FROM build AS debug\nCMD python -m pdb main.py\n"
             {"Dockerfile": "FROM python:3.13\nRUN alembic upgrade head\nCMD x\n"},
             "Dockerfile migrates while the image is built",
         ),
+        (
+            {
+                "requirements.txt": "fastapi==1\nuvicorn==1\nasyncpg==1\n",
+                "db.py": "import os\ndef make():\n    connect(os.environ['DATABASE_URL']).execute('CREATE TABLE IF NOT EXISTS a ()')\n",
+            },
+            "db.py creates tables by SQL",
+        ),
         ({".gitignore": "*.env\n"}, "git add --force deploy/production/settings.env deploy/staging/settings.env"),
         ({"Dockerfile": OWN.format(copied="main.py"), "alembic.ini": ""}, ""),
         ({"Dockerfile": OWN.format(copied=". ."), "alembic.ini": ""}, ""),

@@ -73,4 +73,5 @@ command=celery -A x worker
 def test_a_supervisords_programs_are_the_server_and_processes(tmp_path: Path) -> None:
     found = start(tmp_path, 'CMD ["/usr/bin/supervisord", "-c", "/x"]', {"docker/supervisord.conf": SUPERVISOR})
     assert found.command == "cd /srv && exec uvicorn main:app --port 8000"
+    assert "nginx serves have to come from the app" in found.reason
     assert [(each.name, each.command) for each in found.processes] == [("mail_worker", "exec celery -A x worker")]

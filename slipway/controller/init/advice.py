@@ -168,6 +168,11 @@ def _of_data(findings: Findings) -> Iterator[str]:
             f"{findings.creates_tables} creates tables, which on a host only `release:` of the Procfile may, not the "
             "app when it starts. Add a line with the command that creates them, as `release: python -m your_module`"
         )
+    if findings.creates_by_sql:
+        yield (
+            f"{findings.creates_by_sql} creates tables by SQL, as the Procfile's `release:` now does. Take that out of "
+            "the app's start: a host's PostgreSQL refuses CREATE TABLE IF NOT EXISTS even where the table is there"
+        )
     if findings.files_beside_code:
         yield (
             f"the app writes {', '.join(findings.files_beside_code)} beside its code, where a host does not let it. "

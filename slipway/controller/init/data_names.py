@@ -53,7 +53,7 @@ def url_form(setting: str, value: str, services: Services) -> str:
     if services.postgres and re.match(r"(postgres\w*|asyncpg)(\+\w+)?://", value):
         return "{database_url}"
     if services.broker and re.match(r"rediss?://", value):
-        return "{broker_url}" if "CELERY" in setting or "BROKER" in setting else "{redis_url}"
+        return "{broker_url}" if "BROKER" in setting and services.has_celery else "{redis_url}"
     return ""
 
 

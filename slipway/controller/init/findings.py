@@ -83,6 +83,8 @@ class Findings:
     site: Site
     creates_tables: str
     """The file that creates PostgreSQL's tables, by no command that is known; empty without one."""
+    creates_by_sql: str
+    """The file that does so by SQL of its own, with a command that is known; empty without one."""
     stage: str
     """The stage of the Dockerfile that Compose builds, if it is not the last; empty otherwise."""
     copies_procfile: bool
@@ -229,6 +231,7 @@ def find(folder: Path, ask: Ask | None) -> Findings:
         ),
         site=find_site(folder / "deploy/production", ask),
         creates_tables=str(tables.file) if tables and not tables.command else "",
+        creates_by_sql=str(tables.file) if tables and tables.command and tables.is_by_sql else "",
         stage=stage,
         copies_procfile=instructions.has(PurePosixPath(os.path.relpath(procfile, context)), stage),
         addresses=written_addresses(own, composed.services),

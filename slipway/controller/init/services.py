@@ -18,6 +18,7 @@ BROKERS = (
     "aioredis", "arq", "celery[redis]", "dramatiq[redis]", "fastapi-limiter", "hiredis", "redis", "rq", "saq",
     "taskiq-redis", "valkey",
 )  # fmt: skip
+CELERY = ("celery", "celery[redis]")
 ELSEWHERE = ("aiomysql", "asyncmy", "beanie", "elasticsearch", "motor", "mysqlclient", "pymongo", "pymysql", "pyodbc")
 """Databases that Slipway does not install: they are on another server."""
 CLIENTS = (
@@ -38,6 +39,8 @@ class Services:
     scheme: str = ""
     """The scheme of DATABASE_URL, empty for `postgresql`."""
     broker: bool = False
+    has_celery: bool = False
+    """Celery takes other URLs than redis-py."""
     external: tuple[str, ...] = ()
     """The packages of databases on another server."""
     clients: tuple[str, ...] = ()
@@ -56,6 +59,7 @@ def find_services(packages: Packages) -> Services:
     return Services(
         postgres=bool(drivers),
         scheme="asyncpg" if drivers and packages.has("tortoise-orm") else _scheme(used, packages),
+        has_celery=packages.has(*CELERY),
         broker=packages.has(*BROKERS) or (packages.has("celery") and not packages.has("celery[sqs]")),
         external=tuple(name for name in ELSEWHERE if packages.has(name)),
         clients=tuple(name for name in CLIENTS if packages.has(name)),

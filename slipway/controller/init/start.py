@@ -109,16 +109,19 @@ def _server(lines: str) -> str:
 
 def _supervised(context: Path, otherwise: str) -> Start:
     """Return the programs of a supervisord: Slipway's host has an nginx, and starts each program itself."""
-    server, processes = "", []
+    server, processes, served = "", [], ""
     for name, program in _programs(context):
         place = program.get("directory", "")
         command = re.sub(r"%\(ENV_(\w+)\)s", r"$\1", " ".join(program.get("command", "").split()))
         line = f"cd {shlex.quote(place)} && {command}" if place else command
+        served = served or next((each for each in ("nginx", "caddy") if each in command), "")
         if SERVES.search(command) and not server:
             server = executed(WATCHING.sub("", line))
         elif command and not SERVES.search(command) and not any(each in command for each in BESIDE):
             processes.append(Process(re.sub(r"\W", "_", name), executed(line), is_single=True))
-    return Start(server or otherwise, "its supervisord needs root, and Slipway starts each program", tuple(processes))
+    beside = f", but {served}: files that {served} serves have to come from the app" if served else ""
+    reason = f"its supervisord needs root, and Slipway starts each program{beside}"
+    return Start(server or otherwise, reason, tuple(processes))
 
 
 def _programs(context: Path) -> Iterator[tuple[str, dict[str, str]]]:

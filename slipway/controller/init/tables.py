@@ -26,6 +26,8 @@ class Tables:
     file: PurePosixPath
     command: str
     """Run in the folder that the app is imported from; empty if the code shows none."""
+    is_by_sql: bool = False
+    """By SQL of the app's own, which PostgreSQL refuses even where the tables are there."""
 
 
 def find_tables(sources: Sources, app: App, root: PurePosixPath) -> Tables | None:
@@ -39,7 +41,8 @@ def find_tables(sources: Sources, app: App, root: PurePosixPath) -> Tables | Non
     for module in sources.modules:
         aside = ASIDE.intersection(module.path.parts) or module.path.name.startswith("test")
         if not aside and any(_creates(node) for node in ast.walk(module.tree)):
-            return Tables(module.path, next(_commands(module, app, root), ""))
+            sql = any(isinstance(node, ast.Constant) and _creates(node) for node in ast.walk(module.tree))
+            return Tables(module.path, next(_commands(module, app, root), ""), is_by_sql=sql)
     return None
 
 
