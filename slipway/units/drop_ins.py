@@ -111,7 +111,6 @@ def data(site: Site, unit: str, connections: int) -> str:
     if site.data.local:
         lines.append("BindReadOnlyPaths=/run/postgresql")
         user = "app_migrate" if migrates else "app"
-        # A migration imports the app, which reads the broker's address; it has no way there.
         access = Access(user, tcp=site.data.proxied, broker=site.data.broker)
         lines += assignments(environment(access, site.data.names))
     else:

@@ -786,6 +786,33 @@ port = os.environ["PORT"]
     assert found.needs_tcp
 
 
+@pytest.mark.parametrize(
+    ("name", "field", "by_port"),
+    [
+        ("CACHE_URL", "cache_url: RedisDsn", True),
+        ("REDIS_URL", "redis_url: RedisDsn | None = None", True),
+        ("BROKER_URL", "broker_url: Annotated[RedisDsn, Field()]", True),
+        ("REDIS_URL", "redis_url: AnyUrl", False),
+        ("REDIS_URL", "redis_url: str", False),
+        ("POSTGRES_URL", "postgres_url: PostgresDsn", False),
+        ("OTHER", "other: RedisDsn", False),  # not known to be the broker beside the app
+    ],
+)
+def test_a_type_of_urls_that_refuses_unix_sockets(tmp_path: Path, name: str, field: str, by_port: bool) -> None:
+    write(tmp_path, app=f"from pydantic_settings import BaseSettings\nclass Settings(BaseSettings):\n    {field}\n")
+    found = find_environment(Sources.read(tmp_path), Services(postgres=True, broker=True), TOP)
+    assert (name in found.data) == (name not in {"BROKER_URL", "OTHER"})
+    assert found.needs_tcp == by_port
+
+
+@pytest.mark.parametrize(
+    ("names", "by_port"),
+    [(("redis", "slowapi"), True), (("celery", "limits"), True), (("redis",), False), (("slowapi",), False)],
+)
+def test_a_package_that_takes_the_broker_by_its_port(names: tuple[str, ...], by_port: bool) -> None:
+    assert find_services(packages("fastapi", *names)).by_port == by_port
+
+
 def test_settings_that_classes_inherit_and_nest(tmp_path: Path) -> None:
     write(
         tmp_path,

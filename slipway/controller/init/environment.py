@@ -29,6 +29,8 @@ DEVELOPMENT = re.compile(r"dev|develop|development|local", re.IGNORECASE)
 """What a setting of this kind is by default that has to be another on a host."""
 STAGE = re.compile(r"(.*_)?(ENV|ENVIRONMENT|STAGE|MODE|PROFILE)(_NAME)?")
 """Settings that say where the app runs: another one's `local` is a folder, or a cache."""
+PORT = re.compile(r"\b(Redis|Valkey)Dsn\b")
+"""Types of pydantic that refuse the URL of a unix socket. PostgresDsn takes it in the query."""
 RANDOM = re.compile(r"secrets\.|os\.urandom|uuid\.?uuid4|str\(uuid")
 """A default that differs in each process and each release: what one signs, another refuses."""
 GETTERS = {"os.environ.get", "os.getenv"}
@@ -51,6 +53,8 @@ class Setting:
     """What a class of settings puts before its names."""
     default: str = ""
     """Its text, if it is a text in the code."""
+    takes_socket: bool = True
+    """False: its type is a URL that has no unix socket."""
 
 
 @dataclass(frozen=True)
@@ -91,11 +95,8 @@ class Environment:
     staging_name: str
     reads_credentials: bool
     """The app reads secrets from files in $CREDENTIALS_DIRECTORY, so they need not be in its environment."""
-
-    @property
-    def needs_tcp(self) -> bool:
-        """Whether the app puts a database's address together from host and port, which a unix socket does not have."""
-        return bool({"{host}", "{port}"}.intersection(self.data.values()))
+    needs_tcp: bool
+    """The app takes a host and a port, or a URL with them, where a unix socket has neither."""
 
 
 def find_environment(
@@ -170,6 +171,9 @@ def find_environment(
         production_name=named_environment(stages, "production", "production"),
         staging_name=named_environment(stages, "staging", named_environment(stages, "production", "staging")),
         reads_credentials=any("CREDENTIALS_DIRECTORY" in module.text for module in modules),
+        needs_tcp=services.by_port
+        or bool({"{host}", "{port}"}.intersection(data.values()))
+        or any(not setting.takes_socket for setting in read if setting.name in {*data, *GIVEN}),
     )
 
 
@@ -222,7 +226,10 @@ def _fields_of(
             yield from _fields_of(sources, *nested, inner, is_required=is_needed)
         else:
             prefix = options.above or options.prefix
-            yield Setting(name, is_needed, is_secret="Secret" in kind, prefix=prefix, default=_text(field.value))
+            default = _text(field.value)
+            yield Setting(
+                name, is_needed, "Secret" in kind, prefix=prefix, default=default, takes_socket=not PORT.search(kind)
+            )
 
 
 def _class(sources: Sources, module: Module, node: ast.expr) -> tuple[Module, ast.ClassDef] | None:

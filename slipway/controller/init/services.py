@@ -29,6 +29,8 @@ CLIENTS = (
     "sendgrid", "sentry-sdk", "stripe", "supabase", "taskiq-aio-pika", "temporalio", "twilio",
 )  # fmt: skip
 """Packages of an app that calls services elsewhere: on the internet, or a queue that Slipway does not install."""
+BY_PORT = ("aiocache", "broadcaster", "cashews", "limits", "slowapi")
+"""Packages that refuse redis-py's form of a unix socket (`unix://`)."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,8 @@ class Services:
     """The packages of databases on another server."""
     clients: tuple[str, ...] = ()
     """The packages that call services on the internet."""
+    by_port: bool = False
+    """One of these packages gets the broker's URL, and takes one with a port."""
 
     @property
     def has_data(self) -> bool:
@@ -56,13 +60,15 @@ def find_services(packages: Packages) -> Services:
     """Read an app's dependencies."""
     drivers = {driver for driver, pattern in DRIVERS if any(re.fullmatch(pattern, name) for name in packages.names)}
     used = next((driver for driver in SCHEMES if driver in drivers), "")
+    broker = packages.has(*BROKERS) or (packages.has("celery") and not packages.has("celery[sqs]"))
     return Services(
         postgres=bool(drivers),
         scheme="asyncpg" if drivers and packages.has("tortoise-orm") else _scheme(used, packages),
+        broker=broker,
         has_celery=packages.has(*CELERY),
-        broker=packages.has(*BROKERS) or (packages.has("celery") and not packages.has("celery[sqs]")),
         external=tuple(name for name in ELSEWHERE if packages.has(name)),
         clients=tuple(name for name in CLIENTS if packages.has(name)),
+        by_port=broker and packages.has(*BY_PORT),
     )
 
 
