@@ -643,6 +643,14 @@ OWN += "FROM build AS debug\nCMD python -m pdb main.py\n"
                 "requirements.txt": "fastapi==1\nuvicorn==1\nasyncpg==1\n",
                 "db.py": "import os\ndef make():\n    connect(os.environ['DATABASE_URL']).execute('CREATE TABLE IF NOT EXISTS a ()')\n",
             },
+            "",
+        ),
+        (
+            {
+                "requirements.txt": "fastapi==1\nuvicorn==1\nasyncpg==1\n",
+                "db.py": "import os\ndef make():\n    connect(os.environ['DATABASE_URL']).execute('CREATE TABLE IF NOT EXISTS a ()')\n",
+                "main.py": "from fastapi import FastAPI\nfrom db import make\napp = FastAPI(on_startup=[make])\n",
+            },
             "db.py creates tables by SQL",
         ),
         ({".gitignore": "*.env\n"}, "git add --force deploy/production/settings.env deploy/staging/settings.env"),

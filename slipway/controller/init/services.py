@@ -29,7 +29,7 @@ CLIENTS = (
     "sendgrid", "sentry-sdk", "stripe", "supabase", "taskiq-aio-pika", "temporalio", "twilio",
 )  # fmt: skip
 """Packages of an app that calls services elsewhere: on the internet, or a queue that Slipway does not install."""
-BY_PORT = ("aiocache", "broadcaster", "cashews", "limits", "slowapi")
+BY_PORT = ("aiocache", "broadcaster", "cashews", "limits", "saq", "slowapi")
 """Packages that refuse redis-py's form of a unix socket (`unix://`)."""
 
 

@@ -41,9 +41,29 @@ def find_tables(sources: Sources, app: App, root: PurePosixPath) -> Tables | Non
     for module in sources.modules:
         aside = ASIDE.intersection(module.path.parts) or module.path.name.startswith("test")
         if not aside and any(_creates(node) for node in ast.walk(module.tree)):
-            sql = any(isinstance(node, ast.Constant) and _creates(node) for node in ast.walk(module.tree))
-            return Tables(module.path, next(_commands(module, app, root), ""), is_by_sql=sql)
+            return Tables(
+                module.path, next(_commands(module, app, root), ""), is_by_sql=_starts_by_sql(sources, module)
+            )
     return None
+
+
+def _starts_by_sql(sources: Sources, module: Module) -> bool:
+    """Tell whether SQL of the app's own creates tables at import, or in a function that the app runs."""
+    by_sql = [
+        node
+        for node in module.tree.body
+        if any(isinstance(each, ast.Constant) and _creates(each) for each in ast.walk(node))
+    ]
+    names = {
+        node.name: node.decorator_list for node in by_sql if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    }
+    used = {
+        node.attr if isinstance(node, ast.Attribute) else node.id
+        for each in sources.modules
+        for node in ast.walk(each.tree)
+        if isinstance(node, ast.Name | ast.Attribute)
+    }
+    return len(names) < len(by_sql) or any(decorated or name in used for name, decorated in names.items())
 
 
 def _commands(module: Module, app: App, root: PurePosixPath) -> Iterator[str]:
