@@ -1012,6 +1012,44 @@ def test_values_of_example_files_beside_the_code_and_for_production(tmp_path: Pa
     assert found.settings == {"A": "1", "B": "2", "C": "1", "D": "4"}
 
 
+@pytest.mark.parametrize("name", ["DATABASE_URL_SYNC", "SYNC_DB_URI"])
+def test_the_url_of_a_second_driver(name: str, tmp_path: Path) -> None:
+    write(tmp_path, main=f"{FASTAPI}import os\nos.environ['{name}']\napp = FastAPI()\n")
+    both = look(tmp_path, "fastapi\nuvicorn\nasyncpg\npsycopg2\nsqlalchemy\n").environment
+    assert both.data == {name: "postgresql+psycopg2://{user}:{password}@{host}:{port}/{database}"}
+    assert both.needs_tcp
+    assert look(tmp_path, "fastapi\nuvicorn\nasyncpg\nsqlalchemy\n").environment.data == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("JWT_ALGORITHM", "HS256"),
+        ("DEBUG", "false"),
+        ("APP_HOST", "0.0.0.0"),
+        ("X__API__PORT", "8000"),
+        ("SMTP_HOST", ""),
+        ("CORS", ""),
+    ],
+)
+def test_a_setting_that_no_file_has_a_value_for(name: str, value: str, tmp_path: Path) -> None:
+    write(tmp_path, main=f"{FASTAPI}import os\nos.environ['{name}']\napp = FastAPI()\n")
+    assert look(tmp_path).environment.settings == {name: value}
+    write(tmp_path, **{".env.example.": f"{name}=mine\n"})
+    assert look(tmp_path).environment.settings == {name: "mine"}
+
+
+@pytest.mark.parametrize("word", ["production", "prod"])
+def test_a_stage_of_development_by_default_is_productions_if_the_code_has_its_word(word: str, tmp_path: Path) -> None:
+    source = f"{FASTAPI}import os\nSTAGE = os.getenv('APP_ENV', 'dev')\napp = FastAPI()\n"
+    write(tmp_path, main=f"{source}is_safe = STAGE == '{word}'\n")
+    found = look(tmp_path).environment
+    assert (found.settings, found.development) == ({"APP_ENV": word}, ())
+    write(tmp_path, main=source)
+    found = look(tmp_path).environment
+    assert (found.settings, found.development) == ({}, ("APP_ENV",))
+
+
 def test_celerys_broker_has_a_url_of_celerys(tmp_path: Path) -> None:
     write(tmp_path, main=f"{FASTAPI}import os\nos.getenv('TASK_BROKER', 'redis://localhost')\napp = FastAPI()\n")
     assert look(tmp_path, "fastapi\nuvicorn\ncelery[redis]\n").environment.data == {"TASK_BROKER": "{broker_url}"}

@@ -688,6 +688,13 @@ OWN += "FROM build AS debug\nCMD python -m pdb main.py\n"
         ({"requirements.txt": "fastapi==1\nuvicorn==1\nrq==1\n"}, "no worker of rq"),
         ({"requirements.txt": "fastapi==1\nuvicorn==1\napscheduler==1\n"}, "twice during a deploy"),
         (
+            {
+                "requirements.txt": "fastapi==1\nuvicorn==1\napscheduler==1\n",
+                "clock.py": "import apscheduler.schedulers.blocking as a\nif __name__ == '__main__':\n    a.BlockingScheduler()\n",
+            },
+            "",
+        ),
+        (
             {"Procfile": "web: uvicorn main:app\nworker: python w.py\nbeat: exec celery beat\n"},
             "to stop: exec python w.py",
         ),

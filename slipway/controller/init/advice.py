@@ -190,7 +190,7 @@ def _of_processes(findings: Findings) -> Iterator[str]:
     for process in findings.processes:
         if not process.command.startswith("exec "):
             yield f"{process.name} in the Procfile has to begin with exec, to be told to stop: exec {process.command}"
-    if findings.packages.has("apscheduler"):
+    if findings.packages.has("apscheduler") and not any(process.is_scheduler for process in findings.processes):
         yield (
             "APScheduler in the web server runs in each of its workers, and twice during a deploy. Once only: a "
             "process of its own in the Procfile, `single` in app_processes"

@@ -47,9 +47,11 @@ def data_form(setting: str, prefixes: tuple[str, ...], services: Services) -> st
 
 
 def url_form(setting: str, value: str, services: Services) -> str:
-    """Return the form of a setting of any name whose example or default is the URL of a database or a broker."""
+    """Return the form of a setting whose example or default is the URL of a store, or that is a second driver's."""
     if ELSEWHERE.search(setting):
         return ""
+    if services.sync_scheme and re.search(r"(^|_)SYNC_.*UR[LI]|UR[LI]_SYNC$", setting):
+        return f"{services.sync_scheme}://{{user}}:{{password}}@{{host}}:{{port}}/{{database}}"
     if services.postgres and re.match(r"(postgres\w*|asyncpg)(\+\w+)?://", value):
         return "{database_url}"
     if services.broker and re.match(r"rediss?://", value):

@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 
 from slipway.controller.init.data_names import data_form, is_database, url_form
 from slipway.controller.init.environment_names import allowed_environments, named_environment
-from slipway.controller.init.examples import example_values
+from slipway.controller.init.examples import example_values, usual_value
 from slipway.controller.init.services import Services
 from slipway.controller.init.sources import ASIDE, Module, Origin, Sources
 from slipway.model import names
@@ -85,7 +85,7 @@ class Environment:
     known_secrets: tuple[str, ...]
     """Secrets that have a default in the code, which everybody may read there."""
     development: tuple[str, ...]
-    """Settings by whose default the app is one of development."""
+    """Settings by whose default the app is one of development, and whose other values the code does not have."""
     has_database_name: bool
     """The app reads where PostgreSQL is from a setting that is found."""
     finds_database: bool
@@ -154,6 +154,8 @@ def find_environment(
     known = {setting.name for setting in mine if setting.default and KNOWN.search(setting.name)}
     stage = [setting for setting in mine if STAGE.fullmatch(setting.name)]
     development = {setting.name for setting in stage if DEVELOPMENT.fullmatch(setting.default)}
+    known_stage = next((word for word in ("production", "prod") if _has_text(modules, word)), "")
+    stages_of_host = dict.fromkeys(development, known_stage) if known_stage else {}
     stages = allowed_environments(sources, modules, classes)
     has_database_name = any(is_database(name, form) for name, form in data.items()) or any(
         setting.name in {"DATABASE_URL", "PGHOST"} for setting in read
@@ -161,10 +163,11 @@ def find_environment(
     return Environment(
         data=dict(sorted(data.items())),
         secrets=tuple(sorted(required & secrets)),
-        settings={name: examples.get(name, "") for name in sorted(required - secrets)},
+        settings={name: examples.get(name) or usual_value(name) for name in sorted(required - secrets)}
+        | stages_of_host,
         unset_secrets=tuple(sorted(unset)),
         known_secrets=tuple(sorted(known - required)),
-        development=tuple(sorted(development)),
+        development=tuple(sorted(development - stages_of_host.keys())),
         has_database_name=has_database_name,
         finds_database=has_database_name
         or any(re.search(r"\b(DATABASE_URL|PGHOST)\b", module.text, re.IGNORECASE) for module in sources.modules),
@@ -172,9 +175,15 @@ def find_environment(
         staging_name=named_environment(stages, "staging", named_environment(stages, "production", "staging")),
         reads_credentials=any("CREDENTIALS_DIRECTORY" in module.text for module in modules),
         needs_tcp=services.by_port
-        or bool({"{host}", "{port}"}.intersection(data.values()))
+        or any("{host}" in form or "{port}" in form for form in data.values())
         or any(not setting.takes_socket for setting in read if setting.name in {*data, *GIVEN}),
     )
+
+
+def _has_text(modules: list[Module], text: str) -> bool:
+    """Tell whether the code has a text, as `if environment == "production"` does."""
+    nodes = (node for module in modules if text in module.text for node in ast.walk(module.tree))
+    return any(isinstance(node, ast.Constant) and node.value == text for node in nodes)
 
 
 def _settings_classes(sources: Sources) -> dict[Origin, Options]:

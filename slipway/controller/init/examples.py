@@ -16,7 +16,22 @@ EXAMPLE = re.compile(
 """The names of files with example values: `.env.example`, `env.template`, `.env.prod.example`."""
 COMMITTED = re.compile(r"\.env(\.[\w-]+)*|[\w-]+\.env")
 """The names of files with values of a machine, which are in git only if everybody may have these."""
+USUAL = (
+    (r"(\w+_)?ALGORITHM", "HS256"),
+    (r"(\w+_)?ACCESS_TOKEN_(EXPIRE|EXPIRES|LIFETIME)(_IN)?_MINUTES", "30"),
+    (r"(\w+_)?REFRESH_TOKEN_(EXPIRE|EXPIRES|LIFETIME)(_IN)?_DAYS", "7"),
+    (r"((\w+_)?(APP|SERVER|API|UVICORN|FASTAPI|RUN|WEB)_+)?HOST", "0.0.0.0"),  # noqa: S104 -- of a network of its own
+    (r"(\w+_)?(APP|SERVER|API|UVICORN|FASTAPI|RUN|WEB)_+PORT", "8000"),
+    (r"(\w+_)?LOG(GING)?_LEVEL", "INFO"),
+    (r"(\w+_)?(DEBUG|RELOAD|TESTING)", "false"),
+)
+"""Settings that most apps which insist on one have with the same value, for where no file of the repository has one."""
 DEVELOPMENT = re.compile(r"dev|local|test")
+
+
+def usual_value(name: str) -> str:
+    """Return the value that most apps give a setting of this name; empty if there is none."""
+    return next((value for pattern, value in USUAL if re.fullmatch(pattern, name)), "")
 
 
 def example_values(folder: Path, base: PurePosixPath, modules: list[Module]) -> dict[str, str]:

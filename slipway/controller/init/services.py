@@ -40,6 +40,8 @@ class Services:
     postgres: bool = False
     scheme: str = ""
     """The scheme of DATABASE_URL, empty for `postgresql`."""
+    sync_scheme: str = ""
+    """That of another driver, which is not asynchronous; empty without one."""
     broker: bool = False
     has_celery: bool = False
     """Celery takes other URLs than redis-py."""
@@ -64,6 +66,7 @@ def find_services(packages: Packages) -> Services:
     return Services(
         postgres=bool(drivers),
         scheme="asyncpg" if drivers and packages.has("tortoise-orm") else _scheme(used, packages),
+        sync_scheme=next((SCHEMES[name] for name in ("psycopg", "psycopg2") if name in drivers and name != used), ""),
         broker=broker,
         has_celery=packages.has(*CELERY),
         external=tuple(name for name in ELSEWHERE if packages.has(name)),
