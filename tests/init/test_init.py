@@ -651,7 +651,7 @@ OWN += "FROM build AS debug\nCMD python -m pdb main.py\n"
                 "db.py": "import os\ndef make():\n    connect(os.environ['DATABASE_URL']).execute('CREATE TABLE IF NOT EXISTS a ()')\n",
                 "main.py": "from fastapi import FastAPI\nfrom db import make\napp = FastAPI(on_startup=[make])\n",
             },
-            "db.py creates tables by SQL",
+            "db.py creates tables, as the Procfile",
         ),
         ({".gitignore": "*.env\n"}, "git add --force deploy/production/settings.env deploy/staging/settings.env"),
         ({"Dockerfile": OWN.format(copied="main.py"), "alembic.ini": ""}, ""),

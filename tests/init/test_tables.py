@@ -82,6 +82,23 @@ def test_sql_that_creates_tables_does_so_as_well(tmp_path: Path) -> None:
     assert found(tmp_path, {"main": MAIN, "db": sql}) == 'python -c "import app.main; from app.db import make; make()"'
 
 
+@pytest.mark.parametrize(
+    ("text", "is_refused"),
+    [
+        ("register_tortoise(app, generate_schemas=True)\n", True),
+        ("def f():\n    x.execute('CREATE TABLE IF NOT EXISTS a ()')\nf()\n", True),
+        ("def f():\n    x.execute('CREATE TABLE IF NOT EXISTS a ()')\n", False),  # that nobody calls
+        (f"{CREATE}\n", False),
+    ],
+)
+def test_what_postgresql_refuses_where_the_tables_are_there(text: str, is_refused: bool, tmp_path: Path) -> None:
+    (tmp_path / "main.py").write_text("from fastapi import FastAPI\napp = FastAPI()\n")
+    (tmp_path / "db.py").write_text(text)
+    tables = find_tables(Sources.read(tmp_path), App(PurePosixPath("main.py"), "app"), PurePosixPath())
+    assert tables
+    assert tables.is_by_sql is is_refused
+
+
 def test_a_factorys_app_is_made_once_for_that(tmp_path: Path) -> None:
     command = found(tmp_path, {"main": LIFESPAN}, factory="make")
     assert command

@@ -170,7 +170,7 @@ def _of_data(findings: Findings) -> Iterator[str]:
         )
     if findings.creates_by_sql:
         yield (
-            f"{findings.creates_by_sql} creates tables by SQL, as the Procfile's `release:` now does. Take that out of "
+            f"{findings.creates_by_sql} creates tables, as the Procfile's `release:` now does. Take that out of "
             "the app's start: a host's PostgreSQL refuses CREATE TABLE IF NOT EXISTS even where the table is there"
         )
     if findings.files_beside_code:
