@@ -54,7 +54,7 @@ class Container:
             docker: the program.
             name: the container's.
             python: the path of the image's Python; None: the app gets no socket, and is probed on its port.
-            folder: the one that the container shares with this machine.
+            folder: what the container shares with this machine.
             ports: those that the app may listen on.
             brought: those on which it has PostgreSQL and the broker.
         """
