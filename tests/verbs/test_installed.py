@@ -67,6 +67,22 @@ def url(installed: Installed, shop: Path) -> str:
     return line.split()[1]
 
 
+def test_a_dockerfile_that_does_not_build_is_reported_before_a_host_is_changed(
+    installed: Installed, shop: Path
+) -> None:
+    dockerfile = shop / "Dockerfile"
+    good = dockerfile.read_text()
+    dockerfile.write_text(f"{good}RUN echo no such package >&2 && false\n")
+    try:
+        done = installed.slipway("up", cwd=shop)
+    finally:
+        dockerfile.write_text(good)
+    assert done.returncode == 1
+    assert "no such package" in done.stdout
+    host = f"slipway-host-{image_name(shop)}-local"
+    assert docker("exec", host, "sh", "-c", "ls -d /etc/slipway /etc/nginx /srv/app 2>/dev/null || true") == ""
+
+
 def test_up_serves_the_app(installed: Installed, shop: Path, url: str) -> None:
     assert ask(f"{url}/") == {"greeting": "hello"}
     live = status(installed, shop)
