@@ -101,6 +101,10 @@ def test_site_names_what_no_ca_certifies(tmp_path: Path, values: dict[str, Any],
     [
         ({"nginx_connections_per_address": 65536}, "nginx_connections_per_address 65536"),
         ({"hardening_firewall_connections": 3}, "hardening_firewall_connections is 3: a browser opens six"),
+        (
+            {"hardening_firewall_connection_rate": 5},
+            "hardening_firewall_connection_rate is 5: an office has one address",
+        ),
     ],
 )
 def test_site_names_a_limit_that_cannot_be(tmp_path: Path, values: dict[str, Any], expected: str) -> None:
