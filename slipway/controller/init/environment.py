@@ -6,15 +6,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
-from slipway.controller.init.data_names import data_form, is_database
+from slipway.controller.init.data_names import data_form, is_database, url_form
 from slipway.controller.init.environment_names import allowed_environments, named_environment
-from slipway.controller.init.examples import example_values
+from slipway.controller.init.examples import example_values, usual_value
 from slipway.controller.init.services import Services
 from slipway.controller.init.sources import ASIDE, Module, Origin, Sources
 from slipway.model import names
 
 SECRET = re.compile(r"SECRET|PASSWORD|PASSWD|TOKEN|CREDENTIAL|PRIVATE|API_?KEY|ACCESS_?KEY|_KEY$|_DSN$")
-URL = re.compile(r"(URL|URI|DSN)$")
+URL = re.compile(r"(URL|URI|DSN|CONNECTION_?STRING)$")
+STORE = re.compile(r"MONGO|MYSQL|MARIADB|DATABASE|^DB_")
 GIVEN = {
     "BROKER_URL", "DATABASE_CONNECTIONS", "DATABASE_URL", "PGDATABASE", "PGHOST", "PGPASSWORD", "PGPORT", "PGUSER",
     "PORT",
@@ -84,7 +85,9 @@ class Environment:
     known_secrets: tuple[str, ...]
     """Secrets that have a default in the code, which everybody may read there."""
     development: tuple[str, ...]
-    """Settings by whose default the app is one of development."""
+    """Settings by whose default the app is one of development, and whose other values the code does not have."""
+    has_database_name: bool
+    """The app reads where PostgreSQL is from a setting that is found."""
     finds_database: bool
     """The app reads where PostgreSQL is, as far as its code can be read."""
     production_name: str
@@ -97,7 +100,11 @@ class Environment:
 
 
 def find_environment(
-    sources: Sources, services: Services, base: PurePosixPath, local: tuple[PurePosixPath, ...] = ()
+    sources: Sources,
+    services: Services,
+    base: PurePosixPath,
+    local: tuple[PurePosixPath, ...] = (),
+    given: dict[str, str] | None = None,
 ) -> Environment:
     """Read the settings classes of pydantic and os.environ of an app.
 
@@ -106,6 +113,7 @@ def find_environment(
         services: what the app connects to: without a database there is no name for one.
         base: the folder of the app's dependencies; what is beside it is another program's,
         local: but for these folders of packages that it requires.
+        given: values by which Compose starts it.
     """
     read: list[Setting] = []
     data: dict[str, str] = {}
@@ -116,6 +124,7 @@ def find_environment(
     ]
     classes = _settings_classes(sources)
     getters = _getters(modules)
+    examples = (given or {}) | example_values(sources.folder, base, modules)
     for module in modules:
         found = [
             *_fields(sources, module, classes),
@@ -126,6 +135,7 @@ def find_environment(
         read += found
         for setting in found:
             form = data_form(setting.name, (setting.prefix, *module.path.with_suffix("").parts), services)
+            form = form or url_form(setting.name, examples.get(setting.name) or setting.default, services)
             data |= {setting.name: form} if form and setting.name not in GIVEN else {}
     mine = [
         setting
@@ -135,29 +145,45 @@ def find_environment(
     required = {setting.name for setting in mine if setting.is_required}
     secrets = {setting.name for setting in mine if setting.is_secret or SECRET.search(setting.name)}
     if services.external:  # the URL of a database elsewhere has its password
-        secrets |= {name for name in required if URL.search(name)}
+        secrets |= {
+            setting.name
+            for setting in mine
+            if URL.search(setting.name) and (setting.is_required or STORE.search(setting.name))
+        }
     unset = {setting.name for setting in mine if setting.may_be_missing and setting.name in secrets - required}
     known = {setting.name for setting in mine if setting.default and KNOWN.search(setting.name)}
     stage = [setting for setting in mine if STAGE.fullmatch(setting.name)]
     development = {setting.name for setting in stage if DEVELOPMENT.fullmatch(setting.default)}
-    examples = example_values(sources.folder, base, modules)
+    known_stage = next((word for word in ("production", "prod") if _has_text(modules, word)), "")
+    stages_of_host = dict.fromkeys(development, known_stage) if known_stage else {}
     stages = allowed_environments(sources, modules, classes)
+    has_database_name = any(is_database(name, form) for name, form in data.items()) or any(
+        setting.name in {"DATABASE_URL", "PGHOST"} for setting in read
+    )
     return Environment(
         data=dict(sorted(data.items())),
         secrets=tuple(sorted(required & secrets)),
-        settings={name: examples.get(name, "") for name in sorted(required - secrets)},
+        settings={name: examples.get(name) or usual_value(name) for name in sorted(required - secrets)}
+        | stages_of_host,
         unset_secrets=tuple(sorted(unset)),
         known_secrets=tuple(sorted(known - required)),
-        development=tuple(sorted(development)),
-        finds_database=any(is_database(name, form) for name, form in data.items())
+        development=tuple(sorted(development - stages_of_host.keys())),
+        has_database_name=has_database_name,
+        finds_database=has_database_name
         or any(re.search(r"\b(DATABASE_URL|PGHOST)\b", module.text, re.IGNORECASE) for module in sources.modules),
         production_name=named_environment(stages, "production", "production"),
         staging_name=named_environment(stages, "staging", named_environment(stages, "production", "staging")),
         reads_credentials=any("CREDENTIALS_DIRECTORY" in module.text for module in modules),
         needs_tcp=services.by_port
-        or bool({"{host}", "{port}"}.intersection(data.values()))
+        or any("{host}" in form or "{port}" in form for form in data.values())
         or any(not setting.takes_socket for setting in read if setting.name in {*data, *GIVEN}),
     )
+
+
+def _has_text(modules: list[Module], text: str) -> bool:
+    """Tell whether the code has a text, as `if environment == "production"` does."""
+    nodes = (node for module in modules if text in module.text for node in ast.walk(module.tree))
+    return any(isinstance(node, ast.Constant) and node.value == text for node in nodes)
 
 
 def _settings_classes(sources: Sources) -> dict[Origin, Options]:
