@@ -30,8 +30,13 @@ extends_documentation_fragment:
 """
 
 _DEBUG = frozenset(("debug", "ansible.builtin.debug"))
-# What Ansible does by itself, between the tasks of a phase: also before each role.
-_OWN = frozenset(("meta", "ansible.builtin.meta", "ansible.builtin.validate_argument_spec"))
+# Before and between the tasks of a phase.
+_OWN = frozenset(
+    (
+        *("meta", "ansible.builtin.meta", "ansible.builtin.validate_argument_spec"),
+        *("ansible.builtin.include_tasks", "ansible.builtin.include_role"),
+    )
+)
 
 
 class CallbackModule(Default):  # type: ignore[misc]
@@ -138,7 +143,7 @@ class CallbackModule(Default):  # type: ignore[misc]
         if self._play == "Preflight":
             return "preflight"
         role = task._role.get_name() if task._role else ""
-        part = task.get_name(include_role_fqcn=False).removeprefix(f"{role} : ")
+        part = task.get_name().removeprefix(f"{role} : ")
         if not role:
             return str(part)
         if self._play.startswith("Provision"):

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from labs.bench import abuse, deploying, known_costs, ports, queueing, scaling, serving
+from labs.bench import abuse, deploying, handshakes, known_costs, ports, queueing, scaling, serving
 from labs.bench.table import table
 from labs.command import ROOT, LabError
 from labs.host import Host, temporary_host, use
@@ -52,8 +52,8 @@ APP_PARTS = ("deploying", "serving", "port")
 """Measured on a host with the app alone."""
 DATA_PARTS = ("scaling", "queue")
 """Measured on a host with PostgreSQL and a broker, too."""
-ABUSE_PARTS = ("abuse",)
-"""Measured by `--only abuse` alone, with the default limits."""
+ABUSE_PARTS = ("abuse", "handshakes")
+"""Measured by `--only abuse` and `--only handshakes` alone, with the default limits."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -61,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="make bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parts_help = "a part; by default all but abuse"
+    parts_help = "a part; by default all but abuse and handshakes"
     parser.add_argument("--only", action="append", choices=APP_PARTS + DATA_PARTS + ABUSE_PARTS, help=parts_help)
     parser.add_argument("--smoke", action="store_true", help="each measurement once and short, on one host")
     parser.add_argument("--rounds", type=int, help="of requests to every set-up (serving 5, scaling 2, queue 20)")
@@ -132,6 +132,9 @@ def _measure(host: Host, parts: set[str], size: Size, figures: Figures) -> None:
     if "abuse" in parts:
         host.play("site.yml", release_image=deploying.build(), **abuse.VARIABLES)
         figures["abuse"] = abuse.measure(host)
+        _save(figures)
+    if "handshakes" in parts:
+        figures["handshakes"] = handshakes.measure(host, deploying.build())
         _save(figures)
     if parts & set(DATA_PARTS):
         known_costs.deploy(host)

@@ -6,6 +6,8 @@ one address, from ten or from a thousand. Beside it a client sends 20 requests a
 
 import json
 import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +32,8 @@ SPREADS = {"one": "4:1", "ten": "6:10", "thousand": "6:1000"}
 RATE = 20
 CONNECTIONS_PER_SECOND = 2_000
 """That the abuse opens, while other work shares the machine."""
+LEAD_SECONDS = 8
+"""Before the client's requests: by then the abuse has used what the firewall lets it have at once."""
 SECONDS = 5
 """Of the client's requests."""
 FOLDER = "/opt/abuse"
@@ -54,30 +58,34 @@ NETWORK = """
 TARGET = "192.0.2.1 2001:db8::1 localhost"
 
 
-def measure(host: Host) -> dict[str, Any]:
-    """Measure each kind from each number of clients. Returns samples by kind and number."""
+@contextmanager
+def clients(host: Host) -> Iterator[None]:
+    """Give the host a network of clients for the block."""
     program = Path(__file__).with_name("abuse_client.py").read_text()
     host.shell(f"mkdir -p {FOLDER}; cat >{FOLDER}/client.py <<'END'\n{program}\nEND\n{NETWORK}")
     try:
-        return {
-            kind: {
-                name: _sample(host, kind, name, spread) for name, spread in SPREADS.items() if total or name == "one"
-            }
-            for kind, total in CONNECTIONS.items()
-        }
+        yield
     finally:
         host.shell(f"ip netns delete clients; rm -rf {FOLDER}")
 
 
-def _sample(host: Host, kind: str, name: str, spread: str) -> dict[str, Any]:
+def measure(host: Host) -> dict[str, Any]:
+    """Measure each kind from each number of clients. Returns samples by kind and number."""
+    with clients(host):
+        return {
+            kind: {name: sample(host, kind, name, total) for name in SPREADS if total or name == "one"}
+            for kind, total in CONNECTIONS.items()
+        }
+
+
+def sample(host: Host, kind: str, name: str, total: int, port: int = 80) -> dict[str, Any]:
+    """Measure what `total` connections of a kind, from one, ten or a thousand addresses, take from the client."""
     client = f"ip netns exec clients python3 {FOLDER}/client.py"
-    lead = 2 + CONNECTIONS[kind] / CONNECTIONS_PER_SECOND
-    abuse = (
-        f"{client} {kind} {spread} {CONNECTIONS[kind]} {lead + SECONDS + 1} {TARGET}"
-        if CONNECTIONS[kind]
-        else "echo '{}'"
-    )
-    good = f"{client} good 192.0.2.2 {RATE} {SECONDS} {TARGET}"
+    lead = LEAD_SECONDS + total / CONNECTIONS_PER_SECOND
+    abuse = f"{client} {kind} {SPREADS[name]} {total} {lead + SECONDS + 1} {TARGET} {port}" if total else "echo '{}'"
+    # By the same socket as the abuse.
+    address = "192.0.2.2" if SPREADS[name].startswith("4") else "2001:db8::2"
+    good = f"{client} good {address} {RATE} {SECONDS} {TARGET} {port}"
     output = host.shell(f"""
         cd {FOLDER}
         {abuse} >abuse.json & abuse=$!

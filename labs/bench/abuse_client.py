@@ -1,18 +1,20 @@
 """Clients that abuse a site, and one that does not: copied to a test host, where Debian's python3 runs it.
 
-    python3 client.py KIND ADDRESSES CONNECTIONS SECONDS URL_ADDRESS HOST
-    python3 client.py good ADDRESS RATE SECONDS URL_ADDRESS HOST
+    python3 client.py KIND ADDRESSES CONNECTIONS SECONDS IPV4 IPV6 HOST PORT
+    python3 client.py good ADDRESS RATE SECONDS IPV4 IPV6 HOST PORT
 
 Prints one JSON object. The addresses belong to the network namespace that this runs in (see abuse.py).
 """
 
 import asyncio
 import contextlib
+import functools
 import ipaddress
 import itertools
 import json
 import resource
 import socket
+import ssl
 import struct
 import sys
 import time
@@ -26,6 +28,9 @@ BODY_BYTES = 32 << 20
 GOOD_TIMEOUT_SECONDS = 5.0
 CONNECT_SECONDS = 0.3
 """A connection that is accepted is there at once."""
+CONNECTING = 1000
+"""Connections that are opened at a time; the server's queue has 4,096."""
+HTTPS = 443
 RESET = struct.pack("ii", 1, 0)
 """SO_LINGER: a closed connection leaves nothing behind, so the client does not run out of ports."""
 
@@ -132,6 +137,31 @@ async def large_body(connection: socket.socket, host: str, deadline: float) -> s
     return await answer
 
 
+@functools.cache
+def tls() -> ssl.SSLContext:
+    """TLS as Debian's OpenSSL offers it, whatever the certificate."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
+
+
+@functools.cache
+def client_hello(host: str) -> bytes:
+    """Return the first message of a handshake, which may be sent any number of times."""
+    sent = ssl.MemoryBIO()
+    with contextlib.suppress(ssl.SSLWantReadError):
+        tls().wrap_bio(ssl.MemoryBIO(), sent, server_hostname=host).do_handshake()
+    return sent.read()
+
+
+async def handshakes(connection: socket.socket, host: str, deadline: float) -> str:
+    """Begin a TLS handshake, and leave when the server has signed its part."""
+    loop = asyncio.get_running_loop()
+    await loop.sock_sendall(connection, client_hello(host))
+    async with asyncio.timeout_at(deadline):
+        return "signed" if await loop.sock_recv(connection, 65536) else "closed"
+
+
 KINDS: dict[str, Kind] = {
     each.__name__: each
     for each in (
@@ -142,6 +172,7 @@ KINDS: dict[str, Kind] = {
         requests,
         connections,
         large_body,
+        handshakes,
     )
 }
 COUNTS = Counter[str]()
@@ -151,7 +182,7 @@ def open_socket(address: str) -> socket.socket:
     """A socket of a client's address."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     opened = socket.socket(family, socket.SOCK_STREAM)
-    opened.settimeout(CONNECT_SECONDS)
+    opened.setblocking(False)
     opened.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
     opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     # The port is chosen when it connects: else two connections of an address could not share one.
@@ -179,20 +210,20 @@ async def abuse(
     seconds: float,
     target: tuple[str, str],
     host: str,
+    port: int,
 ) -> dict[str, int]:
     """Keep `total` connections busy, over the addresses in turns. Returns how they ended."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + seconds
+    connecting = asyncio.Semaphore(CONNECTING)
 
     async def one(address: str) -> None:
         # Those that are refused try again, at a rate that one machine has.
         while loop.time() < deadline:
             with open_socket(address) as connection:
                 try:
-                    # Not by the loop, which takes several times as long.
-                    connection.connect((target[":" in address], 80))
-                    connection.setblocking(False)
-                    await asyncio.sleep(0)
+                    async with connecting, asyncio.timeout(CONNECT_SECONDS):
+                        await loop.sock_connect(connection, (target[":" in address], port))
                     COUNTS["connected"] += 1
                     COUNTS[await KINDS[kind](connection, host, deadline)] += 1
                 except (OSError, TimeoutError) as error:
@@ -204,7 +235,9 @@ async def abuse(
     return dict(COUNTS)
 
 
-async def good(address: str, rate: int, seconds: float, target: tuple[str, str], host: str) -> dict[str, object]:
+async def good(
+    address: str, rate: int, seconds: float, target: tuple[str, str], host: str, port: int
+) -> dict[str, object]:
     """Send requests at a rate, each on a connection of its own. Returns milliseconds, and why requests failed."""
     times: list[float] = []
     failed = Counter[str]()
@@ -213,7 +246,14 @@ async def good(address: str, rate: int, seconds: float, target: tuple[str, str],
         await asyncio.sleep(planned - time.monotonic())
         try:
             async with asyncio.timeout(GOOD_TIMEOUT_SECONDS):
-                reader, writer = await asyncio.open_connection(target[":" in address], 80, local_addr=(address, 0))
+                context = tls() if port == HTTPS else None
+                reader, writer = await asyncio.open_connection(
+                    target[":" in address],
+                    port,
+                    local_addr=(address, 0),
+                    ssl=context,
+                    server_hostname=host if context else None,
+                )
                 writer.write(head(host, "GET /version HTTP/1.1", "Connection: close"))
                 answer = await reader.read()
                 writer.close()
@@ -232,13 +272,13 @@ async def good(address: str, rate: int, seconds: float, target: tuple[str, str],
 
 def main() -> None:
     """Do what the command line says."""
-    kind, where, number, seconds, four, six, host = sys.argv[1:]
+    kind, where, number, seconds, four, six, host, port = sys.argv[1:]
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     run = (
-        good(where, int(number), float(seconds), (four, six), host)
+        good(where, int(number), float(seconds), (four, six), host, int(port))
         if kind == "good"
-        else (abuse(kind, where, int(number), float(seconds), (four, six), host))
+        else (abuse(kind, where, int(number), float(seconds), (four, six), host, int(port)))
     )
     print(json.dumps(asyncio.run(run)))
 

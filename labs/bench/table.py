@@ -146,6 +146,7 @@ ROWS: dict[str, Callable[[dict[str, Any]], list[Row]]] = {
     "scaling": _scaling,
     "queue": _queue,
     "abuse": _abuse,
+    "handshakes": _abuse,
 }
 """By part."""
 

@@ -21,6 +21,11 @@ class Alert:
     mark: str = ""
     """Another mark under the same key is told again: a second deploy that failed."""
 
+    @property
+    def kind(self) -> str:
+        """The first word of its key."""
+        return self.key.partition(":")[0]
+
 
 @dataclass(frozen=True)
 class Place:

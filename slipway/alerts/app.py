@@ -38,6 +38,11 @@ def found(host: Host, settings: Settings) -> list[Alert]:
     ]
 
 
+def serves(host: Host, found: Iterable[Alert]) -> bool:
+    """Tell whether the host has a live release that works. `found`: what is wrong now, told or not."""
+    return host.releases.current() is not None and not any(each.kind in {"site", "status"} for each in found)
+
+
 def read(host: Host, settings: Settings) -> AppFacts:
     """Read the facts."""
     port = settings.https_port

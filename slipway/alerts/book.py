@@ -106,7 +106,7 @@ class Book:
             if known.alert.mark != alert.mark:
                 known = self.alerts[key] = Open(alert, since=now)
             known.alert, known.seen, known.missed = alert, known.seen + 1, 0
-            if not known.told and known.seen >= CHECKS.get(key.partition(":")[0], 1):
+            if not known.told and known.seen >= CHECKS.get(alert.kind, 1):
                 known.told = True
                 yield _message(known, now, over=False)
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from slipway.alerts import app
 from slipway.alerts.alert import Alert, Message, Place
 from slipway.alerts.book import Book
-from slipway.alerts.send import send
-from slipway.alerts.settings import Receiver, Settings
+from slipway.alerts.send import beat, send
+from slipway.alerts.settings import HEARTBEAT, Receiver, Settings
 from slipway.data_host import alerts as data_host
 from slipway.data_host.host import DataHost
 from slipway.engine.host import Host
@@ -26,16 +26,18 @@ def main() -> int:
     """Check once. Returns 1 if the settings are damaged."""
     try:
         settings = Settings.load(Path(os.environ["CREDENTIALS_DIRECTORY"], "alerts"))
-        host, look = _look(settings)
+        host, look, serves = _look(settings)
         site = owner.load(host.owner) or {}
     except SlipwayError as error:
         print(f"alerts: {error}", file=sys.stderr)
         return 1
     place = Place(host.name, str(site.get("project") or ""), str(site.get("environment") or ""))
-    receivers = _names(settings.receivers)
+    every = _names(settings.receivers)
+    receivers = {name: each for name, each in every.items() if each.kind != HEARTBEAT}
     file = Path(os.environ["STATE_DIRECTORY"], "state.json")
     book, now = Book.load(file), time.time()
-    for message in book.note(_found(look, book), receivers, now):
+    found = _found(look, book)
+    for message in book.note(found, receivers, now):
         print(printable(message.subject(place)))
     book.save(file)  # before anything is sent
 
@@ -44,20 +46,23 @@ def main() -> int:
 
     for failure in book.deliver(deliver, lambda: book.save(file), now):
         print(f"not delivered to {failure}", file=sys.stderr)
+    for name, each in every.items() if serves(found) else ():
+        if each.kind == HEARTBEAT and (failure := beat(each)):
+            print(f"not delivered to {name}: {failure}", file=sys.stderr)
     return 0
 
 
-def _look(settings: Settings) -> tuple[Host | DataHost, Callable[[], list[Alert]]]:
-    """Return this host, and what lists what is wrong with a host of its kind.
+def _look(settings: Settings) -> tuple[Host | DataHost, Callable[[], list[Alert]], Callable[[list[Alert]], bool]]:
+    """Return this host, what lists what is wrong with a host of its kind, and what tells by that list if it serves.
 
     Raises:
         SlipwayError: its settings are missing or damaged.
     """
     if settings.is_app:
         app_host = Host(Site.load())
-        return app_host, partial(app.found, app_host, settings)
+        return app_host, partial(app.found, app_host, settings), partial(app.serves, app_host)
     alone = DataHost(DataSettings.load())
-    return alone, partial(data_host.found, alone)
+    return alone, partial(data_host.found, alone), lambda _found: False
 
 
 def _found(look: Callable[[], list[Alert]], book: Book) -> list[Alert]:

@@ -6,6 +6,7 @@ import smtplib
 import ssl
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from email.message import EmailMessage
 from typing import Any
 from urllib.parse import urlsplit
@@ -22,11 +23,20 @@ LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 
 def send(receiver: Receiver, message: Message, place: Place) -> str:
     """Send a message. Returns why it was not accepted; empty if it was. The reason has nothing of the URL."""
+    if receiver.kind == MAIL:
+        return _failure(lambda: _mail(receiver, mail(receiver, message, place)))
+    return _failure(lambda: _fetch(request(receiver, message, place)))
+
+
+def beat(receiver: Receiver) -> str:
+    """Fetch the URL of a heartbeat. Returns why it was not accepted, as `send` does."""
+    # Services that wait for heartbeats accept GET; some accept nothing else.
+    return _failure(lambda: _fetch(urllib.request.Request(receiver.url, headers=_headers(receiver))))  # noqa: S310
+
+
+def _failure(deliver: Callable[[], None]) -> str:
     try:
-        if receiver.kind == MAIL:
-            _mail(receiver, mail(receiver, message, place))
-        else:
-            _post(*request(receiver, message, place))
+        deliver()
     except urllib.error.HTTPError as error:
         return f"status {error.code}"
     except urllib.error.URLError as error:
@@ -44,19 +54,24 @@ def _reason(error: object) -> str:
     return f"{type(error).__name__}" + (f": {words}" if words and not isinstance(error, smtplib.SMTPException) else "")
 
 
-def request(receiver: Receiver, message: Message, place: Place) -> tuple[str, bytes, dict[str, str]]:
-    """Return a webhook's URL, body and headers."""
-    headers = {"Content-Type": "application/json", "User-Agent": f"slipway/{__version__}"}
-    if receiver.token:
-        headers["Authorization"] = f"Bearer {receiver.token}"
+def _headers(receiver: Receiver) -> dict[str, str]:
+    headers = {"User-Agent": f"slipway/{__version__}"}
+    return headers | ({"Authorization": f"Bearer {receiver.token}"} if receiver.token else {})
+
+
+def request(receiver: Receiver, message: Message, place: Place) -> urllib.request.Request:
+    """Return the request that takes a message to a webhook."""
+    headers = _headers(receiver) | {"Content-Type": "application/json"}
     subject, body = message.subject(place), message.body(place)
     if receiver.kind == "ntfy":
         headers["Content-Type"] = "text/plain; charset=utf-8"
         # ntfy takes the title in the body as well: a header has no room for other than ASCII.
         headers["Priority"] = "default" if message.over else "high"
         headers["Tags"] = "white_check_mark" if message.over else "rotating_light"
-        return receiver.url, f"{subject}\n{body}".encode(), headers
-    return receiver.url, json.dumps(_document(receiver.kind, message, place, subject, body)).encode(), headers
+        data = f"{subject}\n{body}"
+    else:
+        data = json.dumps(_document(receiver.kind, message, place, subject, body))
+    return urllib.request.Request(receiver.url, data.encode(), headers, method="POST")  # noqa: S310
 
 
 def _document(kind: str, message: Message, place: Place, subject: str, body: str) -> dict[str, Any]:
@@ -84,15 +99,14 @@ def _document(kind: str, message: Message, place: Place, subject: str, body: str
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """A POST that is redirected would become a GET, and the message be lost."""
+    """A POST that is redirected would become a GET, and the message be lost; a token would go to another host."""
 
     def redirect_request(self, *_arguments: Any) -> None:
         return None
 
 
-def _post(url: str, body: bytes, headers: dict[str, str]) -> None:
+def _fetch(sent: urllib.request.Request) -> None:
     opener = urllib.request.build_opener(_NoRedirect, urllib.request.ProxyHandler({}))
-    sent = urllib.request.Request(url, data=body, headers=headers, method="POST")  # noqa: S310
     with opener.open(sent, timeout=TIMEOUT_SECONDS) as answer:
         answer.read(1)
 

@@ -12,11 +12,13 @@ from slipway.model.errors import SlipwayError
 
 WEBHOOKS = ("slack", "ntfy", "discord", "json")
 MAIL = "mail"
-KINDS = (*WEBHOOKS, MAIL)
-SCHEMES = {MAIL: ("smtp", "smtps")} | dict.fromkeys(WEBHOOKS, ("https", "http"))
+HEARTBEAT = "heartbeat"
+"""Gets no alerts: its URL is fetched as long as the site works, and a service outside tells when that ends."""
+KINDS = (*WEBHOOKS, HEARTBEAT, MAIL)
+SCHEMES = dict.fromkeys(KINDS, ("https", "http")) | {MAIL: ("smtp", "smtps")}
 LOCAL_MAIL = "smtp://127.0.0.1:25"
 """The host's own mail server."""
-KEYS = {MAIL: {"kind", "url", "to", "from", "user", "password"}} | {kind: {"kind", "url", "token"} for kind in WEBHOOKS}
+KEYS = {kind: {"kind", "url", "token"} for kind in KINDS} | {MAIL: {"kind", "url", "to", "from", "user", "password"}}
 ADDRESS = re.compile(r"[^@\s,<>\"]+@[^@\s,<>\"]+")
 
 
@@ -94,7 +96,7 @@ def _is_line(value: Any) -> bool:
 
 def _url(kind: str, values: dict[str, str]) -> str:
     schemes = SCHEMES[kind]
-    example = f"url: {schemes[0]}://HOST" + ("/..." if kind in WEBHOOKS else ":587")
+    example = f"url: {schemes[0]}://HOST" + (":587" if kind == MAIL else "/...")
     if "url" not in values:
         return "" if kind == MAIL else f"url is missing. Write {example}"
     url = values["url"]

@@ -5,7 +5,7 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -45,8 +45,20 @@ class Process:
 class Container:
     """A running app: its socket, log lines and processes."""
 
-    def __init__(self, docker: str, name: str, python: str | None, folder: Path, ports: list[int]) -> None:
-        """`python`: the path of the image's Python; None: the app gets no socket, and is probed on its port."""
+    def __init__(
+        self, docker: str, name: str, python: str | None, folder: Path, ports: list[int], brought: Collection[str] = ()
+    ) -> None:
+        """Take what was started.
+
+        Args:
+            docker: the program.
+            name: the container's.
+            python: the path of the image's Python; None: the app gets no socket, and is probed on its port.
+            folder: what the container shares with this machine.
+            ports: those that the app may listen on.
+            brought: those on which it has PostgreSQL and the broker.
+        """
+        self._brought = {int(port) for port in brought}
         self._docker, self._name, self._python, self._folder, self._ports = docker, name, python, folder, ports
         self._port: int | None = None
 
@@ -110,7 +122,7 @@ class Container:
             if self._python:
                 command = [self._python, "-IBc", f"print(open('/proc/net/{table}').read())"]
             found += listeners.parse(self._run("exec", self._name, *command).stdout.rstrip())
-        return listeners.listening(found)
+        return [each for each in listeners.listening(found) if each.port not in self._brought]
 
     def has(self, path: str) -> bool:
         """Whether the container has this file now."""
@@ -172,7 +184,9 @@ def running(docker: str, python: str | None, shipment: Shipment, site: Site) -> 
     image = shipment.image
     with tempfile.TemporaryDirectory(prefix="slipway-contract-") as name:
         temporary = Path(name)
-        folder = _prepare(temporary, shipment, site)
+        # Only a Python in the container can bring them there.
+        brought = _brought(shipment) if python and site["app_data_access"] == "tcp" else {}
+        folder = _prepare(temporary, shipment, site, brought)
         options = [
             *_restrictions(site, isolated=bool(python)),
             *_mounts(temporary, bool(site.secrets)),
@@ -190,13 +204,19 @@ def running(docker: str, python: str | None, shipment: Shipment, site: Site) -> 
         try:
             if started.returncode:
                 raise ImageError(f"docker cannot run {image}: {started.stderr.strip()}")
-            yield Container(docker, name, python, folder, shipment.manifest.ports)
+            yield Container(docker, name, python, folder, shipment.manifest.ports, brought)
         finally:
             if name:
                 subprocess.run([docker, "rm", "--force", "--volumes", name], capture_output=True, check=False)
 
 
-def _prepare(temporary: Path, shipment: Shipment, site: Site) -> Path:
+def _brought(shipment: Shipment) -> dict[str, str]:
+    """Return the ports on which an app of app_data_access: tcp has its data, and the socket of each."""
+    sockets = {"/run/postgresql": ("5432", ".s.PGSQL.5432"), "/run/broker": ("6379", "broker.sock")}
+    return {sockets[folder][0]: f"{folder}/{sockets[folder][1]}" for folder in shipment.data.values()}
+
+
+def _prepare(temporary: Path, shipment: Shipment, site: Site, brought: dict[str, str]) -> Path:
     """Write the start scripts, the secrets and the container's program. Returns the folder that both share."""
     scripts, secrets, folder = (temporary / name for name in ("scripts", "secrets", "shared"))
     for directory in (scripts, secrets, folder):
@@ -217,10 +237,12 @@ def _prepare(temporary: Path, shipment: Shipment, site: Site) -> Path:
     environment = site.environment() | ({"CREDENTIALS_DIRECTORY": CREDENTIALS} if site.secrets else {})
     broker = "/run/broker" in shipment.data.values()
     environments = {
-        unit: environment | (site.data_environment(unit, broker=broker) if shipment.data else {})
+        unit: environment | (site.data_environment(unit, broker=broker, by_port=bool(brought)) if shipment.data else {})
         for unit in ("app", "migrate", *shipment.processes)
     }
-    (folder / "start.json").write_text(json.dumps({"environments": environments, "processes": shipment.processes}))
+    (folder / "start.json").write_text(
+        json.dumps({"environments": environments, "processes": shipment.processes, "brought": brought})
+    )
     for name in ("inside.py", "inside.sh"):
         shutil.copy(Path(__file__).with_name(name), folder)
     for name in SHARED:

@@ -124,6 +124,28 @@ def forward(listener: socket.socket) -> None:
             threading.Thread(target=pump, args=pair, daemon=True).start()
 
 
+def bring(port: int, path: str) -> None:
+    """Bring a unix socket of PostgreSQL or the broker to a port of the loopback, as a host does for the app."""
+    server = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    server.bind(("127.0.0.1", port))
+    server.listen(128)
+    threading.Thread(target=serve, args=(server, path), daemon=True).start()
+
+
+def serve(server: socket.socket, path: str) -> None:
+    """Connect each client to a unix socket."""
+    while True:
+        client, _ = server.accept()
+        data = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            data.connect(path)
+        except OSError:
+            client.close()
+            continue
+        for pair in ((client, data), (data, client)):
+            threading.Thread(target=pump, args=pair, daemon=True).start()
+
+
 def pump(source: socket.socket, target: socket.socket) -> None:
     """Copy bytes from source to target until the source closes."""
     try:
@@ -141,6 +163,8 @@ def main() -> None:
     """Run `release:`, if the Procfile has that line, then the image's command, then the other processes."""
     plan = json.loads((FOLDER / "start.json").read_text())
     environments = plan["environments"]
+    for port, data in plan["brought"].items():
+        bring(int(port), data)
     if (SCRIPTS / "release").exists():
         status = wait(start(SCRIPTS / "release", dict(environments["migrate"])), {})
         record("release", status)

@@ -80,10 +80,10 @@ class Site:
         """Render 30-settings.conf as the role app does for the web server."""
         return drop_ins.settings(self._typed(), self["app_memory_max"], timeout="")
 
-    def data_environment(self, unit: str, *, broker: bool) -> dict[str, str]:
+    def data_environment(self, unit: str, *, broker: bool, by_port: bool = False) -> dict[str, str]:
         """Read the environment that 40-data.conf gives a unit (`app`, `migrate`, a process) on a host with data."""
         names = data.Names(self["app_database_scheme"], self["app_database_url"], self["app_data_environment"])
-        host = units.DataHost(local=True, broker=broker, connections=10, names=names)
+        host = units.DataHost(local=True, broker=broker, connections=10, tcp=by_port, names=names)
         lines = drop_ins.data(replace(self._typed(), data=host), unit, connections=2).splitlines()
         words = (line.partition("=")[2] for line in lines if line.startswith("Environment="))
         return dict(word.partition("=")[::2] for text in words for word in shlex.split(text.replace("%%", "%")))

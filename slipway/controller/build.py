@@ -25,9 +25,21 @@ class Build:
     dockerfile: Path
     tag: str
     log: Path
+    target: str = ""
+    """The stage of the Dockerfile; empty for the last one."""
+    procfile: Path | None = None
+    """What is added to the image's WORKDIR, since the Dockerfile does not."""
 
     @classmethod
-    def of(cls, project: Project, context: str = ".", dockerfile: str = "Dockerfile", tag: str = "") -> "Build":
+    def of(
+        cls,
+        project: Project,
+        context: str = ".",
+        dockerfile: str = "Dockerfile",
+        tag: str = "",
+        target: str = "",
+        procfile: str = "",
+    ) -> "Build":
         """Take paths as seen from the project's folder.
 
         Raises:
@@ -38,6 +50,8 @@ class Build:
             project.root / dockerfile,
             tag or f"slipway-app-{project.id}:latest",
             project.cache / "log/image.log",
+            target,
+            project.root / procfile if procfile else None,
         )
         if not build.context.is_dir():
             raise ImageError(f"{build.context} is no folder. Correct release_context.")
@@ -46,6 +60,8 @@ class Build:
                 f"{build.dockerfile} does not exist. Write it, or name another one (release_dockerfile), or an image "
                 "that is there already (release_image)."
             )
+        if build.procfile and not build.procfile.is_file():
+            raise ImageError(f"{build.procfile} does not exist. Write it, or correct release_procfile.")
         return build
 
     def run(self) -> str:
@@ -65,9 +81,21 @@ class Build:
             options = [f"--iidfile={id_file}", f"--tag={self.tag}", f"--file={self.dockerfile}", "--progress=plain"]
             if commit := commit_of(self.context):
                 options += [f"--build-arg=COMMIT={commit}", f"--label=org.opencontainers.image.revision={commit}"]
+            options += [f"--target={self.target}"] if self.target else []
             options += certificates.build_options()
             logged([find_docker(), "build", *options, self.context], self.log, DOCKER_BUILDKIT="1")
+            if self.procfile:
+                self._add(self.procfile, Path(folder), id_file)
             return id_file.read_text().strip()
+
+    def _add(self, procfile: Path, folder: Path, id_file: Path) -> None:
+        """Build the image again with a Procfile as its last layer, whatever .dockerignore says."""
+        place = folder / "procfile"
+        place.mkdir()
+        (place / "Procfile").write_bytes(procfile.read_bytes())
+        (place / "Dockerfile").write_text(f"FROM {self.tag}\nCOPY Procfile ./\n", encoding="utf-8")
+        options = [f"--iidfile={id_file}", f"--tag={self.tag}", "--progress=plain"]
+        logged([find_docker(), "build", *options, place], self.log, DOCKER_BUILDKIT="1")
 
 
 def python_images(dockerfile: Path) -> list[str]:
@@ -94,9 +122,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--context", default=".", metavar="FOLDER", help="what is sent to Docker, seen from there (.)")
     parser.add_argument("--dockerfile", default="Dockerfile", metavar="FILE", help="seen from there (Dockerfile)")
     parser.add_argument("--tag", default="", help="the image's name (default: one of this project)")
+    parser.add_argument("--target", default="", metavar="STAGE", help="the stage of the Dockerfile (the last one)")
+    parser.add_argument("--procfile", default="", metavar="FILE", help="added to the image, seen from there (none)")
     options = parser.parse_args(arguments)
     try:
-        print(Build.of(Project.find(options.root), options.context, options.dockerfile, options.tag).run())
+        project = Project.find(options.root)
+        parts = (options.context, options.dockerfile, options.tag, options.target, options.procfile)
+        print(Build.of(project, *parts).run())
     except SlipwayError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

@@ -81,7 +81,8 @@ def recipe(project: Project, values: Mapping[str, Any]) -> Build:
         SlipwayError: a folder or file of it is not there.
     """
     context, dockerfile = values.get("release_context") or ".", values.get("release_dockerfile") or "Dockerfile"
-    return Build.of(project, str(context), str(dockerfile))
+    target, procfile = (str(values.get(name) or "") for name in ("release_target", "release_procfile"))
+    return Build.of(project, str(context), str(dockerfile), target=target, procfile=procfile)
 
 
 def _services(values: Mapping[str, Any]) -> list[str]:

@@ -297,6 +297,10 @@ WORDS: tuple[Rule, ...] = (
 """Known by what they say, the narrowest first."""
 
 
+NO_SOCKET = r"URL scheme should be 'rediss?'|URL scheme not permitted.*redis"
+"""What pydantic's RedisDsn says of a unix socket."""
+
+
 def validation(message: Message) -> Cause | None:
     """Settings that pydantic 1 or 2 does not take: their names stand below the exception."""
     if not (head := re.search(r"\d+ validation errors? for (\w+)", message.text)):
@@ -312,7 +316,12 @@ def validation(message: Message) -> Cause | None:
             f"{head[1]} has no {', '.join(missing)}: name each in settings.env, or in app_secrets if it is secret"
         )
     if wrong:
-        parts.append(f"{head[1]} does not take {'; '.join(wrong)}: correct it in settings.env or app_secrets")
+        broker = (
+            ". The broker beside the app has a port with app_data_access: tcp"
+            if re.search(NO_SOCKET, message.text)
+            else ""
+        )
+        parts.append(f"{head[1]} does not take {'; '.join(wrong)}: correct it in settings.env or app_secrets{broker}")
     return Cause("ready", "; ".join(parts)) if parts else None
 
 

@@ -37,7 +37,7 @@ class Access:
     """Of the data host. None: this host."""
     password: str = ""
     broker: bool = False
-    """There is a broker, and this user may use it."""
+    """There is a broker. Migrations may not use it, but get its URL: settings that require one are read there, too."""
     broker_password: str = ""
     tcp: bool = False
     """On this host: by the loopback of the unit's own network (data-postgres@.socket), not by the sockets."""
@@ -73,7 +73,8 @@ class Access:
         if self.address is None:
             return f"redis://{LOOPBACK}:{BROKER_PORT}/0"
         options = "ssl_cert_reqs=required&ssl_ca_certs=/run/data/ca.pem"
-        return f"rediss://app:{quote(self.broker_password, safe='')}@{self.host}:{BROKER_PORT}/0?{options}"
+        login = f"app:{quote(self.broker_password, safe='')}@" if self.broker_password else ""
+        return f"rediss://{login}{self.host}:{BROKER_PORT}/0?{options}"
 
 
 @dataclass(frozen=True)

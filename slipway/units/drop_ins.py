@@ -111,7 +111,7 @@ def data(site: Site, unit: str, connections: int) -> str:
     if site.data.local:
         lines.append("BindReadOnlyPaths=/run/postgresql")
         user = "app_migrate" if migrates else "app"
-        access = Access(user, tcp=site.data.proxied, broker=site.data.broker and not migrates)
+        access = Access(user, tcp=site.data.proxied, broker=site.data.broker)
         lines += assignments(environment(access, site.data.names))
     else:
         secret = MIGRATION_SECRET if migrates else SECRET

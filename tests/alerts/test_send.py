@@ -15,7 +15,7 @@ import pytest
 from aiosmtpd.controller import Controller
 
 from slipway.alerts.alert import MAX_DETAIL, Message, Place
-from slipway.alerts.send import MAX_DISCORD, send
+from slipway.alerts.send import MAX_DISCORD, beat, send
 from slipway.alerts.settings import Receiver
 
 
@@ -26,6 +26,7 @@ class Web:
     port: int = 0
     status: int = 200
     got: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
+    methods: list[str] = field(default_factory=list)
 
     def receiver(self, kind: str, **more: str) -> Receiver:
         return Receiver(kind, f"http://127.0.0.1:{self.port}/T0KEN", **more)
@@ -37,7 +38,8 @@ def web() -> Iterator[Web]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
+            body = self.rfile.read(int(self.headers["Content-Length"] or 0))
+            web.methods.append(self.command)
             web.got.append(({name.lower(): value for name, value in self.headers.items()}, body))
             self.send_response(web.status)
             self.send_header("Location", "/elsewhere")
@@ -152,6 +154,17 @@ def test_a_title_stays_one_line(mailbox: tuple[Mailbox, Receiver], message: Mess
 def test_a_long_detail_is_cut(web: Web, message: Message, place: Place) -> None:
     assert send(web.receiver("slack"), replace(message, alert=replace(message.alert, detail="x" * 10**6)), place) == ""
     assert len(web.got[0][1]) < MAX_DETAIL + 500
+
+
+def test_a_heartbeat(web: Web) -> None:
+    assert beat(web.receiver("heartbeat", token="tk_1")) == ""
+    [(headers, body)] = web.got
+    assert (web.methods, headers["authorization"], body) == (["GET"], "Bearer tk_1", b"")
+    web.status = 307
+    assert beat(web.receiver("heartbeat")) == "status 307"
+    reason = beat(Receiver("heartbeat", "http://127.0.0.1:1/T0KEN"))
+    assert reason.startswith("ConnectionRefusedError")
+    assert "T0KEN" not in reason
 
 
 @pytest.mark.parametrize("status", [302, 307, 400, 404, 429, 500])

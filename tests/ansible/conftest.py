@@ -32,10 +32,16 @@ def filters() -> Callable[[str], ModuleType]:
     return lambda name: _load("filter_plugins", name)
 
 
-def run_play(folder: Path) -> tuple[int, str]:
-    """Run a folder's play.yml on its hosts.yml. Returns the status, and all of its output as one line."""
+def run_play(folder: Path, playbook: str = "") -> tuple[int, str]:
+    """Run one of our playbooks, or a folder's own play.yml, on the folder's hosts.yml, if it has one.
+
+    Returns:
+        The status, and all of the output as one line.
+    """
+    hosts = folder / "hosts.yml"
+    inventory = [f"--inventory={hosts}"] if hosts.exists() else []
     done = subprocess.run(
-        [Path(sys.executable).with_name("ansible-playbook"), "-i", folder / "hosts.yml", folder / "play.yml"],
+        [Path(sys.executable).with_name("ansible-playbook"), *inventory, playbook or folder / "play.yml"],
         cwd=ANSIBLE,
         env=os.environ | {"ANSIBLE_CONFIG": str(ANSIBLE / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"},
         capture_output=True,

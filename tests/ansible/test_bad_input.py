@@ -1,6 +1,5 @@
 """What is refused before a host is touched. No case here needs one: the address is nobody's, or the check comes first."""
 
-import os
 import socket
 import subprocess
 import sys
@@ -10,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.ansible.conftest import ANSIBLE
+from tests.ansible.conftest import ANSIBLE, run_play
 
 # Each runs ansible-playbook once, which takes a second or two.
 pytestmark = pytest.mark.slow
@@ -28,12 +27,7 @@ def play(folder: Path, verb: str, hosts: dict[str, Any], values: dict[str, Any])
     """Run a verb; return its status and all of its output as one line."""
     (folder / "settings.env").touch()
     (folder / "hosts.yml").write_text(yaml.safe_dump({"app": {"hosts": hosts, "vars": GOOD | values}}))
-    command = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", str(folder / "hosts.yml"), verb]
-    environment = os.environ | {"ANSIBLE_CONFIG": str(ANSIBLE / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"}
-    done = subprocess.run(
-        command, cwd=ANSIBLE, env=environment, capture_output=True, text=True, timeout=60, check=False
-    )
-    return done.returncode, " ".join((done.stdout + done.stderr).split())
+    return run_play(folder, verb)
 
 
 @pytest.mark.parametrize("verb", ["site.yml", "deploy.yml", "rollback.yml", "status.yml"])
@@ -107,6 +101,10 @@ def test_site_names_what_no_ca_certifies(tmp_path: Path, values: dict[str, Any],
     [
         ({"nginx_connections_per_address": 65536}, "nginx_connections_per_address 65536"),
         ({"hardening_firewall_connections": 3}, "hardening_firewall_connections is 3: a browser opens six"),
+        (
+            {"hardening_firewall_connection_rate": 5},
+            "hardening_firewall_connection_rate is 5: an office has one address",
+        ),
     ],
 )
 def test_site_names_a_limit_that_cannot_be(tmp_path: Path, values: dict[str, Any], expected: str) -> None:

@@ -1,15 +1,12 @@
 """What provisioning says of a host's memory: the tasks run here, with the memory that a host reports replaced."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from tests.ansible.conftest import ANSIBLE
+from tests.ansible.conftest import ANSIBLE, run_play
 
 TASKS = ANSIBLE / "roles/app/tasks/memory.yml"
 
@@ -22,18 +19,8 @@ def run(folder: Path, mebibytes: int, swap: int, **values: Any) -> tuple[int, st
     given = {"app_memory_max": "512M", "app_processes": [], "app_database": "embedded"} | values
     play = {"hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": tasks}
     play["vars"] = given | {"__app_meminfo": {"stdout": meminfo}, "groups": {}}
-    playbook = folder / "play.yml"
-    playbook.write_text(yaml.safe_dump([play]))
-    done = subprocess.run(
-        [str(Path(sys.executable).parent / "ansible-playbook"), str(playbook)],
-        cwd=ANSIBLE,
-        env=os.environ | {"ANSIBLE_CONFIG": str(ANSIBLE / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    return done.returncode, " ".join((done.stdout + done.stderr).split())
+    (folder / "play.yml").write_text(yaml.safe_dump([play]))
+    return run_play(folder)
 
 
 @pytest.mark.slow

@@ -17,6 +17,8 @@ TASKS = """
   ansible.builtin.command: sleep 0.2
   changed_when: true
   notify: Tell
+- name: Include a file
+  ansible.builtin.include_tasks: more.yml
 - name: ship | Flush handlers
   ansible.builtin.meta: flush_handlers
 - name: activate | Wait
@@ -41,6 +43,7 @@ def play(tmp_path: Path) -> Path:
     (tmp_path / "roles/release/tasks").mkdir(parents=True)
     (tmp_path / "roles/release/handlers").mkdir()
     (tmp_path / "roles/release/tasks/main.yml").write_text(TASKS)
+    (tmp_path / "roles/release/tasks/more.yml").write_text("- name: ship | More\n  ansible.builtin.command: 'true'\n")
     (tmp_path / "roles/release/handlers/main.yml").write_text("- name: Tell\n  ansible.builtin.command: 'true'\n")
     (tmp_path / "site.yml").write_text(
         "- hosts: localhost\n  connection: local\n  gather_facts: false\n  roles: [release]\n- hosts: nobody\n"

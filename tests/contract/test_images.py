@@ -160,10 +160,11 @@ def test_a_process_that_the_procfile_lacks_is_named(third_party_images: str) -> 
     assert "app_processes has worker" in checked.output
 
 
-def test_postgresql_and_valkey_beside_the_app(third_party_images: str) -> None:
+@pytest.mark.parametrize("access", ["socket", "tcp"])
+def test_postgresql_and_valkey_beside_the_app(access: str, third_party_images: str) -> None:
     """The app migrates as the owner of its tables, and its worker takes tasks."""
     data = ("--with=postgres", "--with=valkey", "-e", "app_database=data", "-e", "app_processes=[{name: worker}]")
-    checked = check(f"{third_party_images}:ours", *data)
+    checked = check(f"{third_party_images}:ours", *data, "-e", f"app_data_access={access}")
     assert (checked.status, checked.broken) == (0, []), checked.output
     assert "worker ran beside it" in checked.output
 

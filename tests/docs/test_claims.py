@@ -19,7 +19,7 @@ FILES = {
     "clean": VERIFY / "clean" / "test_clean.py",
     "access": VERIFY / "host" / "test_access.py",
     "app": VERIFY / "host" / "test_app.py",
-    "firewall": VERIFY / "hardening" / "test_firewall.py",
+    **{name: VERIFY / f"hardening/test_{name}.py" for name in ("firewall", "logins", "ssh")},
     "nginx": VERIFY / "host" / "test_nginx.py",
     "log": VERIFY / "inside" / "test_inside_log.py",
     "files": VERIFY / "inside" / "test_inside_files.py",
@@ -32,7 +32,10 @@ FILES = {
     "backup": ANSIBLE / "molecule/data/verify/backup/test_backup.py",
     "adversary": ROOT / "tests/engine/test_adversary.py",
     "public": ROOT / "tests/app/test_head.py",
-    **{name: ROOT / f"tests/nginx/test_{name}.py" for name in ("logs", "slices", "upgrade", "clients", "answers")},
+    **{
+        name: ROOT / f"tests/nginx/test_{name}.py"
+        for name in ("logs", "slices", "upgrade", "clients", "answers", "handshakes")
+    },
 }
 HEAD = re.compile(r"^\| *cannot *\| *test *\|$")
 REFERENCE = re.compile(r"(?:(\w+): )?`(test_\w+)`")

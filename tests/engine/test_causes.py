@@ -49,6 +49,24 @@ def test_an_app_that_tries_to_listen_gets_no_hint_about_egress() -> None:
     assert "0.0.0.0:$PORT" in str(hint(output)) and "app_egress" not in str(hint(output))
 
 
+@pytest.mark.parametrize(
+    ("why", "named"),
+    [
+        (
+            "URL scheme should be 'redis' or 'rediss' [type=url_scheme, input_value='unix:///run/broker/broker.sock']",
+            True,
+        ),
+        ("URL scheme not permitted (type=value_error.url.scheme; allowed_schemes={'rediss', 'redis'})", True),
+        ("URL scheme should be 'http' or 'https' [type=url_scheme, input_value='unix:///x', input_type=str]", False),
+    ],
+)
+def test_a_type_that_refuses_the_brokers_socket_names_the_setting(why: str, named: bool) -> None:
+    lines = ["pydantic_core._pydantic_core.ValidationError: 1 validation error for Settings", "cache", f"  {why}"]
+    told = str(hint(lines))
+    assert "Settings does not take cache (URL scheme" in told
+    assert ("app_data_access: tcp" in told) == named
+
+
 def test_of_many_lines_the_errors_are_shown() -> None:
     many = [f'{{"level": "INFO", "message": "link {number} created"}}' for number in range(100)]
     error = '{"level": "ERROR", "message": "no such table"}'

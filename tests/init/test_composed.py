@@ -14,7 +14,7 @@ WEB = "services:\n  api:\n    build: .\n    command: uvicorn main:app\n"
 
 def commands(folder: Path, text: str, context: PurePosixPath = TOP) -> dict[str, str]:
     (folder / "docker-compose.yml").write_text(text)
-    processes = composed_processes(Composed.read(folder, [TOP]), folder / context, Sources.read(folder))
+    processes = composed_processes(Composed.read(folder, [TOP]), folder / context, None, Sources.read(folder))
     return {process.name: process.command for process in processes}
 
 
@@ -36,7 +36,16 @@ def commands(folder: Path, text: str, context: PurePosixPath = TOP) -> dict[str,
         ("{build: ., command: /start, ports: ['8000:8000']}", None),
         ("{build: ., command: python -m shop.jobs}", "exec python -m shop.jobs"),
         # and what only Compose can reach.
-        ("{build: ., command: 'rq worker --url redis://api:6379'}", None),
+        ("{build: ., command: 'python jobs.py --queue redis://api:6379'}", None),
+        ("{build: ., command: 'rq worker --url redis://api:6379/1 mail'}", "exec rq worker mail"),
+        ("{build: ., command: 'celery -A x -b redis://api:6379 worker', ports: ['1:1']}", "exec celery -A x worker"),
+        # What comes before the program is done before, or by Slipway.
+        ("{build: ., command: sh -c 'sleep 5 && alembic upgrade head && cd src && arq w.S'}", "cd src && exec arq w.S"),
+        ("{build: ., command: bash -c 'python jobs.py'}", "exec python jobs.py"),
+        ("{build: ., command: sh -c 'python a.py & python b.py'}", "exec sh -c 'python a.py & python b.py'"),
+        ("{build: ., command: ./wait-for-it.sh api:1 -- python jobs.py}", "exec python jobs.py"),
+        ("{build: ., entrypoint: [python, jobs.py], command: --fast}", "exec python jobs.py --fast"),
+        ("{build: ., command: 'python jobs.py -n ${N:-4}'}", "exec python jobs.py -n 4"),
         (
             "{build: ., command: 'rq worker --url redis://elsewhere:6379'}",
             "exec rq worker --url redis://elsewhere:6379",
@@ -55,6 +64,35 @@ def test_a_service_of_the_apps_image_with_a_command_is_a_process(
         (tmp_path / path).write_text("import uvicorn\nuvicorn.run('main:app')\n")
     found = commands(tmp_path, f"{WEB}    image: notes\n  mail-worker: {service}\n")
     assert found == ({"mail_worker": command} if command else {})
+
+
+@pytest.mark.parametrize(
+    ("entrypoint", "command"),
+    [
+        ('["python"]', "exec python -m jobs"),
+        ('["uv", "run"]', "exec uv run -m jobs"),
+        ('["/entry.sh"]', "exec -m jobs"),
+    ],
+)
+def test_a_command_is_arguments_of_the_images_entrypoint(entrypoint: str, command: str, tmp_path: Path) -> None:
+    (tmp_path / "compose.yaml").write_text("services: {a: {build: ., command: [-m, jobs]}}")
+    composed, sources = Composed.read(tmp_path, [TOP]), Sources.read(tmp_path)
+    assert [each.command for each in composed_processes(composed, tmp_path, None, sources, entrypoint)] == [command]
+
+
+def test_a_worker_of_another_image_and_the_web_servers_own_dockerfile(tmp_path: Path) -> None:
+    (tmp_path / "docker-compose.yml").write_text(
+        "services:\n  worker: {build: {context: ., dockerfile: w}, command: python jobs.py}\n"
+        "  ui: {build: {context: ., dockerfile: u}, command: streamlit run ui.py}\n"
+        "  api: {build: {context: ., dockerfile: a}}\n"
+    )
+    for name, cmd in (("w", "python jobs.py"), ("u", ""), ("a", "uvicorn main:app")):
+        (tmp_path / name).write_text(f"FROM python\nCOPY . .\nCMD {cmd}\n")
+    composed = Composed.read(tmp_path, [TOP])
+    assert str(composed.dockerfiles(tmp_path, PurePosixPath("main.py"))[0].path) == "a"
+    sources = Sources.read(tmp_path)
+    assert composed_processes(composed, tmp_path, tmp_path / "a", sources) == ()
+    assert [each.name for each in composed_processes(composed, tmp_path, None, sources)] == ["worker"]
 
 
 def test_a_profile_that_the_web_server_has_is_no_extra(tmp_path: Path) -> None:
@@ -76,7 +114,7 @@ def test_compose_files_in_the_folder_docker(tmp_path: Path) -> None:
     (tmp_path / "docker").mkdir()
     (tmp_path / "docker/compose.yaml").write_text("services:\n  worker: {build: .., command: python jobs.py}\n")
     composed = Composed.read(tmp_path, [TOP])
-    assert [process.command for process in composed_processes(composed, tmp_path, Sources.read(tmp_path))] == [
+    assert [process.command for process in composed_processes(composed, tmp_path, None, Sources.read(tmp_path))] == [
         "exec python jobs.py"
     ]
 
@@ -116,7 +154,7 @@ def test_health_checks_are_those_of_the_apps_image(tmp_path: Path) -> None:
         "  other: {image: notes, healthcheck: {test: curl http://localhost/x}}\n"
         "  front: {build: web, healthcheck: {test: curl http://localhost/front}}\n  off: {image: notes, healthcheck: 3}\n"
     )
-    checks = composed_healthchecks(Composed.read(tmp_path, [TOP]), tmp_path)
+    checks = composed_healthchecks(Composed.read(tmp_path, [TOP]), tmp_path, None)
     assert checks == "CMD curl http://localhost:8000/alive\ncurl http://localhost/x"
 
 

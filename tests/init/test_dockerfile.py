@@ -93,10 +93,45 @@ def test_an_image_without_a_command(instructions: str, target: str, starts_nothi
     assert Instructions.parse(instructions).starts_nothing(target) is starts_nothing
 
 
+@pytest.mark.parametrize(
+    ("text", "runner"),
+    [
+        ('CMD ["poetry", "run", "uvicorn", "main:app"]', "poetry run"),
+        ('ENTRYPOINT ["uv", "run"]\nCMD ["fastapi", "run"]', "uv run --no-sync"),
+        ("CMD pdm run start", "pdm run"),
+        ('ENV PATH="/app/.venv/bin:$PATH"\nCMD ["uv", "run", "fastapi", "run"]', ""),
+        ("CMD uvicorn main:app", ""),
+    ],
+)
+def test_what_starts_a_program_of_the_virtual_environment(text: str, runner: str) -> None:
+    assert Instructions.parse(f"FROM python\n{text}\n").runner() == runner
+
+
+@pytest.mark.parametrize(
+    ("text", "stage"),
+    [
+        (
+            "FROM python AS base\nFROM base AS production\nCMD x\nFROM base AS development\nCMD y --reload\n",
+            "production",
+        ),
+        ("FROM python AS a\nCMD x\nFROM a AS b\nFROM b AS test\n", "b"),
+        ("FROM python AS base\nFROM base AS dev\nCMD x\n", ""),
+        ("FROM python AS dev\nCMD x\nFROM python\nCMD x\n", ""),
+        ("FROM python AS dev\nFROM python AS latest\nCMD x\n", ""),
+        ("", ""),
+    ],
+)
+def test_the_stage_of_production_where_the_last_one_is_for_development(text: str, stage: str) -> None:
+    assert Instructions.parse(text).production() == stage
+
+
 def test_the_command_and_the_health_check_are_the_last_stages() -> None:
     instructions = Instructions.parse(
         "FROM python AS dev\nCMD uvicorn a:b --reload\nFROM python AS a\nHEALTHCHECK --interval=3s \\\n  CMD curl x\n"
         "FROM a\nCMD uvicorn a:b\n"
     )
-    assert (instructions.is_for_development(), instructions.is_for_development("dev")) == (False, True)
+    assert instructions.started() == ("", "uvicorn a:b")
+    assert instructions.started("dev") == ("", "uvicorn a:b --reload")
+    assert not instructions.migrates
+    assert Instructions.parse("FROM a\nRUN cd x && alembic -c y upgrade head\nFROM b\n").migrates
     assert instructions.healthcheck.endswith("CMD curl x")

@@ -1,5 +1,6 @@
 """What is found in files of many forms."""
 
+import subprocess
 from pathlib import Path, PurePosixPath
 
 import pytest
@@ -12,13 +13,16 @@ from slipway.controller.init.health import checked_path, find_ready_path
 from slipway.controller.init.manager import Manager
 from slipway.controller.init.migrations import find_migrations
 from slipway.controller.init.packages import Packages, find_packages
-from slipway.controller.init.processes import Process, find_processes, joined
+from slipway.controller.init.processes import joined, started_by
 from slipway.controller.init.python import is_allowed as allows
 from slipway.controller.init.python import python_version
+from slipway.controller.init.queues import Process, find_processes
 from slipway.controller.init.routes import Routes
+from slipway.controller.init.run import run
 from slipway.controller.init.server import Server, command, find_server
 from slipway.controller.init.services import Services, find_services
 from slipway.controller.init.sources import Sources
+from slipway.controller.init.system_packages import system_packages
 
 TOP = PurePosixPath()
 FASTAPI = "from fastapi import FastAPI\n"
@@ -308,6 +312,22 @@ def test_requirements_inside_of_the_package(tmp_path: Path) -> None:
     assert (found.target, str(found.base), found.packages.files) == ("app.main:app", "api", ("app/requirements.txt",))
 
 
+@pytest.mark.parametrize("manager", ["uv", "poetry", "pdm"])
+def test_a_project_inside_of_the_package(manager: str, tmp_path: Path) -> None:
+    project = f"[project]\nname = 'x'\nversion = '0'\ndependencies = ['fastapi', 'uvicorn']\n[tool.{manager}]\n"
+    write(tmp_path, **{"app/pyproject.toml.": project, f"app/{manager}.lock.": "", "app/db": "", "app/test_db": ""})
+    (tmp_path / "app/main.py").write_text(f"from app.db import x\n{FASTAPI}app = FastAPI()\n")
+    (tmp_path / "app/pyproject.toml").write_text(f"{project}[dependency-groups]\ndev = ['pytest']\n")
+    found = find(tmp_path, None)
+    assert (found.target, str(found.base), found.packages.declaring) == ("app.main:app", ".", "pyproject.toml")
+    assert "--project app" in found.tests
+    run(tmp_path)
+    recipe = (tmp_path / "Dockerfile").read_text()
+    lines = [f"COPY app/pyproject.toml app/{manager}.lock ./app/", "WORKDIR /app/app", "WORKDIR /app\nCOPY . /app\n"]
+    assert [recipe.find(line) for line in lines] == sorted(recipe.find(line) for line in lines)
+    assert all(line in recipe for line in lines)
+
+
 def test_what_starts_the_app_decides_between_several(tmp_path: Path) -> None:
     app = FASTAPI + "app = FastAPI()\n"
     write(tmp_path, main=app, service__api=app, tests__app=app)
@@ -431,7 +451,7 @@ def test_dependencies_on_folders_and_git(tmp_path: Path) -> None:
     found = find_packages(tmp_path, PurePosixPath("main.py"))
     assert found
     assert (found.has_local, found.outside, found.needs_git) == (True, ("../a",), True)
-    assert find_services(found).build_packages == ("git",)
+    assert system_packages(tmp_path, found)[1] == ("git",)
 
 
 @pytest.mark.parametrize(
@@ -575,16 +595,16 @@ def test_migrations_with_the_options_that_a_script_gives(place: str, typed: str,
         ({"sqlalchemy", "asyncpg"}, Services(postgres=True, scheme="postgresql+asyncpg")),
         ({"asyncpg"}, Services(postgres=True)),
         ({"sqlalchemy", "psycopg", "psycopg[binary]"}, Services(postgres=True, scheme="postgresql+psycopg")),
-        ({"psycopg"}, Services(postgres=True, runtime_packages=("libpq5",))),
+        ({"psycopg"}, Services(postgres=True)),
         ({"tortoise-orm", "tortoise-orm[asyncpg]"}, Services(postgres=True, scheme="asyncpg")),
         ({"piccolo[postgres]"}, Services(postgres=True)),
         ({"databases[postgresql]"}, Services(postgres=True)),
         (
             {"psycopg", "psycopg[c]"},
-            Services(postgres=True, runtime_packages=("libpq5",), build_packages=("gcc", "libc6-dev", "libpq-dev")),
+            Services(postgres=True),
         ),
         ({"redis"}, Services(broker=True)),
-        ({"celery"}, Services(broker=True)),
+        ({"celery"}, Services(broker=True, has_celery=True)),
         ({"motor"}, Services(external=("motor",))),
         ({"httpx", "stripe"}, Services(clients=("httpx", "stripe"))),
         ({"aiokafka"}, Services(clients=("aiokafka",))),
@@ -651,7 +671,7 @@ def test_tables_and_files_of_a_program_beside_the_app_are_not_its_own(tmp_path: 
     write(tmp_path / "api", **{"requirements.txt": "fastapi\nuvicorn\nasyncpg\n"})
     assert find(tmp_path, None).creates_tables == ""
     write(tmp_path / "api", **{"requirements.txt": "fastapi\nuvicorn\n"})
-    assert not find(tmp_path, None).writes_beside_code
+    assert not find(tmp_path, None).files_beside_code
 
 
 def test_an_object_that_the_chosen_factory_makes_is_no_other_app(tmp_path: Path) -> None:
@@ -764,6 +784,33 @@ port = os.environ["PORT"]
     assert found.secrets == ("SHOP_MAIL_TOKEN", "SIGNING_KEY")
     assert found.settings == {"COLOUR": "", "OLD_FLAVOUR": "", "SHOP_COUNTRY": "New Zealand"}
     assert found.needs_tcp
+
+
+@pytest.mark.parametrize(
+    ("name", "field", "by_port"),
+    [
+        ("CACHE_URL", "cache_url: RedisDsn", True),
+        ("REDIS_URL", "redis_url: RedisDsn | None = None", True),
+        ("BROKER_URL", "broker_url: Annotated[RedisDsn, Field()]", True),
+        ("REDIS_URL", "redis_url: AnyUrl", False),
+        ("REDIS_URL", "redis_url: str", False),
+        ("POSTGRES_URL", "postgres_url: PostgresDsn", False),
+        ("OTHER", "other: RedisDsn", False),  # not known to be the broker beside the app
+    ],
+)
+def test_a_type_of_urls_that_refuses_unix_sockets(tmp_path: Path, name: str, field: str, by_port: bool) -> None:
+    write(tmp_path, app=f"from pydantic_settings import BaseSettings\nclass Settings(BaseSettings):\n    {field}\n")
+    found = find_environment(Sources.read(tmp_path), Services(postgres=True, broker=True), TOP)
+    assert (name in found.data) == (name not in {"BROKER_URL", "OTHER"})
+    assert found.needs_tcp == by_port
+
+
+@pytest.mark.parametrize(
+    ("names", "by_port"),
+    [(("redis", "slowapi"), True), (("celery", "limits"), True), (("redis",), False), (("slowapi",), False)],
+)
+def test_a_package_that_takes_the_broker_by_its_port(names: tuple[str, ...], by_port: bool) -> None:
+    assert find_services(packages("fastapi", *names)).by_port == by_port
 
 
 def test_settings_that_classes_inherit_and_nest(tmp_path: Path) -> None:
@@ -965,6 +1012,90 @@ def test_values_of_example_files_beside_the_code_and_for_production(tmp_path: Pa
     assert found.settings == {"A": "1", "B": "2", "C": "1", "D": "4"}
 
 
+@pytest.mark.parametrize("name", ["DATABASE_URL_SYNC", "SYNC_DB_URI"])
+def test_the_url_of_a_second_driver(name: str, tmp_path: Path) -> None:
+    write(tmp_path, main=f"{FASTAPI}import os\nos.environ['{name}']\napp = FastAPI()\n")
+    both = look(tmp_path, "fastapi\nuvicorn\nasyncpg\npsycopg2\nsqlalchemy\n").environment
+    assert both.data == {name: "postgresql+psycopg2://{user}:{password}@{host}:{port}/{database}"}
+    assert both.needs_tcp
+    assert look(tmp_path, "fastapi\nuvicorn\nasyncpg\nsqlalchemy\n").environment.data == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("JWT_ALGORITHM", "HS256"),
+        ("DEBUG", "false"),
+        ("APP_HOST", "0.0.0.0"),
+        ("X__API__PORT", "8000"),
+        ("SMTP_HOST", ""),
+        ("CORS", ""),
+    ],
+)
+def test_a_setting_that_no_file_has_a_value_for(name: str, value: str, tmp_path: Path) -> None:
+    write(tmp_path, main=f"{FASTAPI}import os\nos.environ['{name}']\napp = FastAPI()\n")
+    assert look(tmp_path).environment.settings == {name: value}
+    write(tmp_path, **{".env.example.": f"{name}=mine\n"})
+    assert look(tmp_path).environment.settings == {name: "mine"}
+
+
+@pytest.mark.parametrize("word", ["production", "prod"])
+def test_a_stage_of_development_by_default_is_productions_if_the_code_has_its_word(word: str, tmp_path: Path) -> None:
+    source = f"{FASTAPI}import os\nSTAGE = os.getenv('APP_ENV', 'dev')\napp = FastAPI()\n"
+    write(tmp_path, main=f"{source}is_safe = STAGE == '{word}'\n")
+    found = look(tmp_path).environment
+    assert (found.settings, found.development) == ({"APP_ENV": word}, ())
+    write(tmp_path, main=source)
+    found = look(tmp_path).environment
+    assert (found.settings, found.development) == ({}, ("APP_ENV",))
+
+
+def test_celerys_broker_has_a_url_of_celerys(tmp_path: Path) -> None:
+    write(tmp_path, main=f"{FASTAPI}import os\nos.getenv('TASK_BROKER', 'redis://localhost')\napp = FastAPI()\n")
+    assert look(tmp_path, "fastapi\nuvicorn\ncelery[redis]\n").environment.data == {"TASK_BROKER": "{broker_url}"}
+
+
+def test_values_in_git_and_of_compose_are_known_and_private_ones_are_not(tmp_path: Path) -> None:
+    source = "import os\nA, B, C, D = (os.environ[n] for n in ())\n" + "".join(
+        f"os.environ['{name}']\n" for name in ("TITLE", "REGION", "MODEL", "PLACE")
+    )
+    write(tmp_path, main=f"{FASTAPI}{source}app = FastAPI()\n")
+    (tmp_path / "compose.yaml").write_text(
+        "services:\n  a: {build: ., environment: [MODEL=small, PLACE=db, REGION=x]}\n  b: {build: ., environment: {TITLE: $T}}\n"
+    )
+    (tmp_path / ".env").write_text("TITLE=mine\nREGION=eu\n")
+    assert look(tmp_path).environment.settings["TITLE"] == ""  # without git nobody knows whose these are
+    subprocess.run(["git", "-C", tmp_path, "init", "--quiet"], check=True)
+    assert look(tmp_path).environment.settings == {"TITLE": "mine", "REGION": "eu", "MODEL": "small", "PLACE": "db"}
+    (tmp_path / ".env.example").write_text("REGION=us\n")
+    (tmp_path / ".gitignore").write_text(".env\n")
+    assert look(tmp_path).environment.settings == {"TITLE": "", "REGION": "us", "MODEL": "small", "PLACE": "db"}
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "form"),
+    [
+        ("LINK", "postgresql+asyncpg://u:p@localhost/x", "{database_url}"),
+        ("LINK", "redis://localhost:6379/0", "{redis_url}"),
+        ("TASK_BROKER", "rediss://localhost", "{redis_url}"),
+        ("TEST_LINK", "postgresql://localhost/x", ""),
+        ("LINK", "https://example.com", ""),
+    ],
+)
+def test_a_setting_of_any_name_whose_value_is_the_url_of_a_store(
+    name: str, value: str, form: str, tmp_path: Path
+) -> None:
+    write(tmp_path, main=f"{FASTAPI}import os\nos.getenv('{name}', '{value}')\napp = FastAPI()\n")
+    expected = {name: form} if form else {}
+    assert look(tmp_path, "fastapi\nuvicorn\nasyncpg\nredis\n").environment.data == expected
+    write(
+        tmp_path,
+        main=f"{FASTAPI}import os\nos.environ['{name}']\napp = FastAPI()\n",
+        **{"example.env.": f"{name}={value}\n"},
+    )
+    assert look(tmp_path, "fastapi\nuvicorn\nasyncpg\nredis\n").environment.data == expected
+
+
 @pytest.mark.parametrize(
     ("module", "field", "names"),
     [
@@ -1012,12 +1143,62 @@ def test_secrets_that_may_be_missing_and_urls_of_other_databases(tmp_path: Path)
             ],
         ),
         ("dramatiq", "import dramatiq\n@dramatiq.actor\ndef f(): ...\n", ["exec dramatiq shop.jobs --processes 1"]),
-        ("rq", "import rq\nq = rq.Queue()\n", []),
+        ("rq", "import rq\nq = rq.Queue()\n", ["exec rq worker default"]),
+        (
+            "rq",
+            "from rq import Queue\na, b = Queue('high', connection=1), Queue(name='low')\na.enqueue_in(1)\n",
+            ["exec rq worker high low --with-scheduler"],
+        ),
+        (
+            "rq-scheduler",
+            "from rq_scheduler import Scheduler\nfrom rq.queue import Queue\nq = Queue(NAME)\ns = Scheduler(queue=q)\n",
+            ["exec rq worker default", "exec rqscheduler"],
+        ),
+        (
+            "rq",
+            "from rq import Queue, Worker\nif __name__ == '__main__':\n    Worker([Queue('a')]).work()\n",
+            ["exec python -m shop.jobs"],
+        ),
+        ("saq", "settings = {'queue': q, 'functions': [f]}\nother = {'queue': q}\n", ["exec saq shop.jobs.settings"]),
+        ("saq", "settings: S = SettingsDict(queue=q, functions=[f])\n", ["exec saq shop.jobs.settings"]),
+        ("huey", "from huey import RedisHuey\nh = RedisHuey('x')\n", ["exec huey_consumer shop.jobs.h"]),
+        (
+            "procrastinate",
+            "import procrastinate\na = procrastinate.App(1)\n",
+            ["exec procrastinate --app=shop.jobs.a worker"],
+        ),
+        (
+            "faststream[kafka]",
+            "from faststream import FastStream\nconsumer = FastStream(1)\n",
+            ["exec faststream run shop.jobs:consumer"],
+        ),
+        (
+            "apscheduler",
+            "from apscheduler.schedulers.blocking import BlockingScheduler\nif __name__ == '__main__':\n"
+            "    BlockingScheduler().start()\n",
+            ["exec python -m shop.jobs"],
+        ),
+        ("arq", "class Worker:\n    functions: list = [f]\n", ["exec arq shop.jobs.Worker"]),
+        ("celery", "from celery import Celery\n", []),
     ],
 )
 def test_processes_of_other_queues(package: str, source: str, commands: list[str], tmp_path: Path) -> None:
     processes = find_processes(Sources.read(write(tmp_path, shop__jobs=source)), packages(package), TOP)
     assert [process.command for process in processes] == commands
+
+
+def test_hueys_consumer_is_told_the_module_with_the_tasks(tmp_path: Path) -> None:
+    write(
+        tmp_path, shop__queue="import huey\nh = huey.SqliteHuey()\n", shop__tasks="@h.periodic_task(1)\ndef f(): ...\n"
+    )
+    (worker,) = find_processes(Sources.read(tmp_path), packages("huey"), TOP)
+    assert worker.command == "exec huey_consumer shop.tasks.h"
+    assert worker.is_single  # it also sends what is due
+
+
+def test_rqs_commands_find_the_broker(tmp_path: Path) -> None:
+    write(tmp_path, main=f"{FASTAPI}from rq import Queue\nQueue()\napp = FastAPI()\n")
+    assert look(tmp_path, "fastapi\nuvicorn\nrq\n").environment.data == {"RQ_REDIS_URL": "{redis_url}"}
 
 
 def test_celerys_processes(tmp_path: Path) -> None:
@@ -1041,13 +1222,31 @@ def test_celerys_app_that_a_function_makes(source: str, tmp_path: Path) -> None:
     assert "--app shop.tasks:queue worker" in worker.command
 
 
+@pytest.mark.parametrize(
+    ("command", "started"),
+    [
+        ("exec celery worker", "exec uv run celery worker"),
+        ("cd app && alembic upgrade head", "cd app && uv run alembic upgrade head"),
+        ("exec poetry run celery", "exec poetry run celery"),
+        ("exec ./start.sh x", "exec ./start.sh x"),
+        ("", ""),
+    ],
+)
+def test_a_program_that_a_runner_knows(command: str, started: str) -> None:
+    assert started_by("uv run", command) == started
+
+
 def test_composes_scheduler_is_one_more_process() -> None:
     worker, beat = Process("worker", "exec celery worker"), Process("celery_beat", "exec celery -A x beat -S y")
     single = Process("beat", "exec celery beat", is_single=True)
     assert joined((worker,), (worker, beat)) == (worker, beat)
     assert joined((worker, single), (beat,)) == (worker, single)
     assert joined((), (worker, beat)) == (worker, beat)
-    assert joined((worker,), (Process("mail", "exec celery worker"),)) == (worker,)
+    assert joined((worker,), (Process("mail", "exec celery worker"), Process("mail", "exec /start-worker"))) == (
+        worker,
+    )
+    consumer = Process("consumer", "exec python -m shop.consume")
+    assert joined((worker,), (consumer, Process("mail", "exec celery worker"))) == (worker, consumer)
 
 
 def test_composes_workers_for_queues_come_before_one_for_the_default_queue() -> None:
@@ -1080,6 +1279,13 @@ def test_the_context_of_a_dockerfile_is_where_its_files_are(copied: str, context
         ({"Dockerfile.": "FROM node:22 AS a\nFROM python\n"}, "Dockerfile"),
         ({"Dockerfile.": "FROM postgres:17\nCOPY init.sql /x\n"}, None),
         ({"Dockerfile.": "FROM example/base\n"}, "Dockerfile"),
+        # Elsewhere, if it starts a server and is no worker's.
+        (
+            {"docker/cpu/Dockerfile.": "FROM python\nCMD x\n", "docker/gpu/Dockerfile.": "FROM a\nCMD x\n"},
+            "docker/cpu/Dockerfile",
+        ),
+        ({"Dockerfile.worker.": "FROM python\nCMD x\n", "api.Dockerfile.": "FROM python\nCMD x\n"}, "api.Dockerfile"),
+        ({"Dockerfile.dev.": "FROM python\nCMD x\n", "docker/Dockerfile.app.": "FROM python\n"}, None),
     ],
 )
 def test_the_dockerfile_is_productions_and_pythons(files: dict[str, str], path: str | None, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -271,6 +272,19 @@ def test_the_context_has_what_the_app_may_read(tmp_path: Path) -> None:
     lines = (tmp_path / ".dockerignore").read_text().splitlines()
     sent = {line.removeprefix("!/") for line in lines if line.startswith("!")}
     assert sent == {"*.py", "config.yaml", "notes.txt", "pdm.lock", "pyproject.toml", "static"}
+
+
+def test_what_the_app_serves_is_sent_and_has_to_be_there(tmp_path: Path) -> None:
+    make("pdm", tmp_path)
+    with (tmp_path / "main.py").open("a") as file:
+        file.write("from starlette.staticfiles import StaticFiles\nStaticFiles(directory='web/dist')\n")
+    (tmp_path / "web").mkdir()
+    (tmp_path / "web/package.json").write_text("{}")
+    assert any("serves web/dist, which is not in the repository" in warning for warning in run(tmp_path).warnings)
+    (tmp_path / ".dockerignore").unlink()
+    (tmp_path / "web/dist").mkdir()
+    assert not any("web/dist" in warning for warning in run(tmp_path).warnings)
+    assert "!/web\n" in (tmp_path / ".dockerignore").read_text()
 
 
 def test_a_folder_that_may_not_be_read_is_not_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -601,22 +615,60 @@ OWN += "FROM build AS debug\nCMD python -m pdb main.py\n"
 @pytest.mark.parametrize(
     ("files", "told"),
     [
+        (
+            {
+                "requirements.txt": "fastapi==1\nuvicorn==1\npsycopg2-binary==3\n",
+                "db.py": "x = 1\nDATABASE_URL = 'postgresql://me:me@localhost/shop'\n",
+            },
+            'line 2 of db.py says where PostgreSQL is, which is elsewhere on a host. Write there: os.environ["DATABASE_URL"]',
+        ),
+        (
+            {
+                "requirements.txt": "fastapi==1\nuvicorn==1\nredis==3\n",
+                "compose.yml": "services: {cache: {image: redis}}",
+                "db.py": "r = redis.Redis(host='cache')\n",
+            },
+            "line 1 of db.py connects to a service of Compose",
+        ),
+        (
+            {"requirements.txt": "fastapi==1\nuvicorn==1\nredis==3\n", "db.py": "r = redis.Redis(host='localhost')\n"},
+            "",
+        ),
+        (
+            {"Dockerfile": "FROM python:3.13\nRUN alembic upgrade head\nCMD x\n"},
+            "Dockerfile migrates while the image is built",
+        ),
+        (
+            {
+                "requirements.txt": "fastapi==1\nuvicorn==1\nasyncpg==1\n",
+                "db.py": "import os\ndef make():\n    connect(os.environ['DATABASE_URL']).execute('CREATE TABLE IF NOT EXISTS a ()')\n",
+            },
+            "",
+        ),
+        (
+            {
+                "requirements.txt": "fastapi==1\nuvicorn==1\nasyncpg==1\n",
+                "db.py": "import os\ndef make():\n    connect(os.environ['DATABASE_URL']).execute('CREATE TABLE IF NOT EXISTS a ()')\n",
+                "main.py": "from fastapi import FastAPI\nfrom db import make\napp = FastAPI(on_startup=[make])\n",
+            },
+            "db.py creates tables, as the Procfile",
+        ),
         ({".gitignore": "*.env\n"}, "git add --force deploy/production/settings.env deploy/staging/settings.env"),
-        ({"Dockerfile": OWN.format(copied="main.py"), "alembic.ini": ""}, "COPY Procfile ./"),
+        ({"Dockerfile": OWN.format(copied="main.py"), "alembic.ini": ""}, ""),
         ({"Dockerfile": OWN.format(copied=". ."), "alembic.ini": ""}, ""),
         (
             {
                 "Dockerfile": f"{OWN.format(copied='.')}FROM python:3.13\nCOPY --from=build /a /a\nCMD x\n",
                 "alembic.ini": "",
             },
-            "COPY Procfile",
+            "",
         ),
         (
             {
                 "Dockerfile": OWN.format(copied="."),
                 "compose.yml": "services:\n  a:\n    build:\n      target: production\n",
             },
-            "[docker, build, --quiet, --target=production, --file=Dockerfile, .]",
+            "",
         ),
         (
             {"Dockerfile": OWN.format(copied="."), "compose.yml": "services:\n  a:\n    build:\n      target: debug\n"},
@@ -636,11 +688,24 @@ OWN += "FROM build AS debug\nCMD python -m pdb main.py\n"
         ({"requirements.txt": "fastapi==1\nuvicorn==1\nrq==1\n"}, "no worker of rq"),
         ({"requirements.txt": "fastapi==1\nuvicorn==1\napscheduler==1\n"}, "twice during a deploy"),
         (
+            {
+                "requirements.txt": "fastapi==1\nuvicorn==1\napscheduler==1\n",
+                "clock.py": "import apscheduler.schedulers.blocking as a\nif __name__ == '__main__':\n    a.BlockingScheduler()\n",
+            },
+            "",
+        ),
+        (
             {"Procfile": "web: uvicorn main:app\nworker: python w.py\nbeat: exec celery beat\n"},
             "to stop: exec python w.py",
         ),
-        ({"Dockerfile": "FROM python:3.13\nCOPY . .\n"}, 'Add a line: CMD ["/bin/sh", "-c", "exec uvicorn main:app'),
-        ({"Dockerfile": "FROM python:3.13\nCOPY . .\nCMD uvicorn main:app --reload\n"}, "with --reload"),
+        (
+            {"Dockerfile": "FROM python:3.13\nCOPY . .\n"},
+            "no CMD and no ENTRYPOINT. app_command in deploy/<environment>/group_vars/all.yml starts the server: exec uvicorn main:app",
+        ),
+        (
+            {"Dockerfile": "FROM python:3.13\nCOPY . .\nCMD uvicorn main:app --reload\n"},
+            "for development. app_command in deploy/<environment>/group_vars/all.yml starts the server: exec uvicorn main:app",
+        ),
         (
             {"requirements.txt": "fastapi==1\nuvicorn==1\nasyncpg==1\n"},
             'app_data_environment: {NAME: "{database_url}"}',
@@ -696,7 +761,20 @@ def test_what_will_not_work_is_told_with_what_to_type(files: dict[str, str], tol
     assert len(warnings) == bool(told), warnings
 
 
-def test_the_procfile_is_named_as_the_context_has_it(tmp_path: Path) -> None:
+def test_the_stage_and_the_command_of_somebodys_image_are_written(tmp_path: Path) -> None:
+    for path, content in {
+        "requirements.txt": "fastapi==1\nuvicorn==1\n",
+        "main.py": "from fastapi import FastAPI\napp = FastAPI()\n",
+        "Dockerfile": "FROM python AS run\nCOPY . .\nCMD uvicorn main:app --reload --port 80\nFROM run AS test\n",
+        "compose.yaml": "services: {a: {build: {context: ., target: run}}}",
+    }.items():
+        (tmp_path / path).write_text(content)
+    run(tmp_path)
+    site = variables(tmp_path)
+    assert (site["release_target"], site["app_command"]) == ("run", "exec uvicorn main:app --port 80")
+
+
+def test_a_procfile_that_the_dockerfile_does_not_copy_is_added(tmp_path: Path) -> None:
     for path, text in {
         "compose.yaml": "services:\n  api: {build: {context: ., dockerfile: backend/Dockerfile}}\n",
         "backend/Dockerfile": "FROM python:3.13\nCOPY ./backend/app /app\nCMD fastapi run app/main.py\n",
@@ -706,12 +784,16 @@ def test_the_procfile_is_named_as_the_context_has_it(tmp_path: Path) -> None:
     }.items():
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_text(text)
-    told = [warning for warning in run(tmp_path).warnings if "COPY" in warning]
-    assert [warning.partition("line: ")[2] for warning in told] == ["COPY backend/Procfile ./"]
+    run(tmp_path)
     assert (tmp_path / "backend/Procfile").is_file()
-    assert variables(tmp_path)["release_context"] == "."
+    assert (variables(tmp_path)["release_context"], variables(tmp_path)["release_procfile"]) == (
+        ".",
+        "backend/Procfile",
+    )
     (tmp_path / "backend/Dockerfile").write_text("FROM python:3.13\nCOPY backend .\nCMD fastapi run app/main.py\n")
-    assert not any("COPY" in warning for warning in run(tmp_path).warnings)
+    shutil.rmtree(tmp_path / "deploy")
+    run(tmp_path)
+    assert "release_procfile" not in variables(tmp_path)
 
 
 def test_environment_has_the_word_that_the_app_knows(tmp_path: Path) -> None:

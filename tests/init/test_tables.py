@@ -77,6 +77,28 @@ def test_what_only_the_apps_start_does_is_done_by_starting_it(main: str, tmp_pat
     assert found(tmp_path, {"main": main}) == ENTERED
 
 
+def test_sql_that_creates_tables_does_so_as_well(tmp_path: Path) -> None:
+    sql = "def make():\n    connect().execute('\\n  create table if not exists jobs (id int)')\n"
+    assert found(tmp_path, {"main": MAIN, "db": sql}) == 'python -c "import app.main; from app.db import make; make()"'
+
+
+@pytest.mark.parametrize(
+    ("text", "is_refused"),
+    [
+        ("register_tortoise(app, generate_schemas=True)\n", True),
+        ("def f():\n    x.execute('CREATE TABLE IF NOT EXISTS a ()')\nf()\n", True),
+        ("def f():\n    x.execute('CREATE TABLE IF NOT EXISTS a ()')\n", False),  # that nobody calls
+        (f"{CREATE}\n", False),
+    ],
+)
+def test_what_postgresql_refuses_where_the_tables_are_there(text: str, is_refused: bool, tmp_path: Path) -> None:
+    (tmp_path / "main.py").write_text("from fastapi import FastAPI\napp = FastAPI()\n")
+    (tmp_path / "db.py").write_text(text)
+    tables = find_tables(Sources.read(tmp_path), App(PurePosixPath("main.py"), "app"), PurePosixPath())
+    assert tables
+    assert tables.is_by_sql is is_refused
+
+
 def test_a_factorys_app_is_made_once_for_that(tmp_path: Path) -> None:
     command = found(tmp_path, {"main": LIFESPAN}, factory="make")
     assert command
@@ -107,7 +129,13 @@ def test_no_command_is_invented(text: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["users.create_all()\n", "# Base.metadata.create_all(engine)\n", "x = 'metadata.create_all'\n"]
+    "text",
+    [
+        "x = 'we CREATE TABLE'\n",
+        "users.create_all()\n",
+        "# Base.metadata.create_all(engine)\n",
+        "x = 'metadata.create_all'\n",
+    ],
 )
 def test_what_creates_no_tables(text: str, tmp_path: Path) -> None:
     assert found(tmp_path, {"main": MAIN, "db": text}) is None

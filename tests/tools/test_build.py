@@ -95,6 +95,29 @@ def test_the_context_of_a_monorepo_is_its_top(shop: Project, tmp_path: Path) -> 
 
 
 @pytest.mark.slow
+def test_a_stage_with_a_procfile_that_the_dockerfile_does_not_copy(shop: Project) -> None:
+    (shop.root / "Dockerfile").write_text(
+        'FROM scratch AS run\nWORKDIR /srv\nCMD ["/app"]\nFROM run\nCOPY no-such-file /\n'
+    )
+    (shop.root / ".dockerignore").write_text("*\n")
+    (shop.root / "Procfile").write_text("release: true\n")
+    try:
+        image = Build.of(shop, target="run", procfile="Procfile").run()
+        container = docker("create", image)
+        listed = subprocess.check_output([find_docker(), "cp", f"{container}:/srv/Procfile", "-"])
+        docker("rm", container)
+        assert b"release: true" in listed
+        assert docker("image", "inspect", "--format={{.Config.Cmd}}", image) == "[/app]"
+    finally:
+        docker("image", "rm", f"slipway-app-{shop.id}:latest")
+
+
+def test_a_procfile_that_is_not_there_is_named(shop: Project) -> None:
+    with pytest.raises(ImageError, match="release_procfile"):
+        Build.of(shop, procfile="Procfile")
+
+
+@pytest.mark.slow
 def test_a_build_that_fails_shows_the_end_of_its_output(shop: Project) -> None:
     (shop.root / "Dockerfile").write_text("FROM scratch\nCOPY no-such-file /\n")
     with pytest.raises(ProgramError, match=r"(?s)no-such-file.*image\.log"):

@@ -66,6 +66,12 @@ def test_before_a_rollback_nothing_migrates(commands: list[str]) -> None:
     assert shlex.split(commands[0])[2:] == ["restore", "--snapshot=1a2b3c4d", "--replace"]
 
 
+def test_a_snapshot_of_several_hosts_is_refused_before_any_is_touched(commands: list[str]) -> None:
+    with pytest.raises(SlipwayError, match=r"A snapshot is of one host, and production has db1, www1.*: --host db1"):
+        hosts.restore("production", snapshot="1a2b3c4d")
+    assert commands == []
+
+
 def test_a_moment_is_for_all_hosts(commands: list[str]) -> None:
     hosts.restore("production", at="2026-11-29T14:05:30", migrate=False)
     assert ["--at=2026-11-29T14:05:30" in shlex.split(each) for each in commands] == [True, True]

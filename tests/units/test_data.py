@@ -40,11 +40,15 @@ def test_other_names_for_each_user() -> None:
             "BRACES": "{{}}",
         },
     )
-    values = environment(Access("app_migrate"), names)
+    values = environment(Access("app_migrate", broker=True), names)
     assert values["SQLALCHEMY_DATABASE_URI"] == "postgresql://app_migrate@/app?host=/run/postgresql"
     assert (values["POSTGRES_USER"], values["BRACES"]) == ("app_migrate", "{}")
-    # A migration may not use the broker.
-    assert values["REDIS_URL"] == values["CELERY_BROKER_URL"] == ""
+    # Settings that want a URL are read in a migration, too, which may not use the broker.
+    assert values["REDIS_URL"] == "unix:///run/broker/broker.sock"
+    assert environment(Access("app_migrate", "10.0.0.5", "p", broker=True), names)["REDIS_URL"].startswith(
+        "rediss://10.0.0.5:6379/0?"
+    )
+    assert environment(Access("app_migrate"), names)["CELERY_BROKER_URL"] == ""
     assert environment(LOCAL, names)["REDIS_URL"] == "unix:///run/broker/broker.sock"
 
 

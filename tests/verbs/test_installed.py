@@ -67,11 +67,33 @@ def url(installed: Installed, shop: Path) -> str:
     return line.split()[1]
 
 
+def test_a_dockerfile_that_does_not_build_is_reported_before_a_host_is_changed(
+    installed: Installed, shop: Path
+) -> None:
+    dockerfile = shop / "Dockerfile"
+    good = dockerfile.read_text()
+    dockerfile.write_text(f"{good}RUN echo no such package >&2 && false\n")
+    try:
+        done = installed.slipway("up", cwd=shop)
+    finally:
+        dockerfile.write_text(good)
+    assert done.returncode == 1
+    assert "no such package" in done.stdout
+    host = f"slipway-host-{image_name(shop)}-local"
+    assert docker("exec", host, "sh", "-c", "ls -d /etc/slipway /etc/nginx /srv/app 2>/dev/null || true") == ""
+
+
 def test_up_serves_the_app(installed: Installed, shop: Path, url: str) -> None:
     assert ask(f"{url}/") == {"greeting": "hello"}
     live = status(installed, shop)
     assert live["commit"] == subprocess.check_output(["git", "-C", str(shop), "rev-parse", "HEAD"], text=True).strip()
     assert subprocess.check_output(["git", "-C", str(shop), "status", "--porcelain"], text=True) == ""
+
+
+def test_a_dry_run_builds_the_image_and_changes_nothing(installed: Installed, shop: Path, url: str) -> None:
+    printed = do(installed, shop, "provision", "local", "--", "--check")
+    assert "changed=0" in printed
+    assert "failed=0" in printed
 
 
 def test_check_tells_a_program_what_the_image_keeps(installed: Installed, shop: Path, url: str) -> None:

@@ -28,6 +28,8 @@ from slipway.model.scale import workers
 PROGRAM = "/usr/local/lib/slipway/backup"
 REPORT_SECONDS = 300
 """A million requests are counted in less than one minute."""
+REFUSED = "Permission denied"
+"""What ssh says where the login is not among the host's."""
 NO_BACKUPS = "this host has no backups. Set backup_repository and backup_password, then slipway provision"
 
 
@@ -51,7 +53,7 @@ def status(
 ) -> None:
     """Show the live release, who deployed it and when, and the releases that are kept.
 
-    Of a data host of its own: PostgreSQL, broker, backups, disk and problems. It takes the login that provisions.
+    Of a data host of its own: PostgreSQL, broker, backups, disk and problems, for those whose login provisions.
     """
     project = Project.find(Path.cwd())
     if cluster := kubernetes.read(project, environment):
@@ -73,12 +75,13 @@ def status(
 
 
 def _ask(name: str, values: dict[str, Any]) -> dict[str, Any]:
-    """Return one host's status, or why there is none."""
+    """Return one host's status, or why there is none. A data host that refuses the login is no error: see `status`."""
     user = "deploy" if values["app"] else inventory.admin(values)
     try:
         return host_status.ask(inventory.ssh(name, values, user))
     except SlipwayError as error:
-        return {"error": str(error)}
+        is_refused = not values["app"] and REFUSED in str(error)
+        return {"state": "unknown", "cause": str(error)} if is_refused else {"error": str(error)}
 
 
 def report(
@@ -273,6 +276,9 @@ def restore(
     every = inventory.with_data(sources(project, environment))
     migrates = next(name for name, values in every.items() if values["app"])
     hosts = inventory.chosen(every, host)
+    if snapshot and len(hosts) > 1:
+        rule = f"A snapshot is of one host, and {environment} has {', '.join(hosts)}."
+        raise UsageError(f"--snapshot {snapshot}: {rule} Name the host: --host {next(iter(hosts))}")
     options = [f"--snapshot={snapshot}"] * bool(snapshot) + [f"--at={at}"] * bool(at) + ["--replace"] * replace
     alone = not next(iter(hosts.values()))["app"]
     for number, (name, values) in enumerate(hosts.items()):

@@ -1,13 +1,12 @@
 """What will not work as it is, each with what to type."""
 
-import json
 import os
 from collections.abc import Iterator
 
 from slipway.controller.init.findings import Findings
 from slipway.controller.init.manager import Manager
 from slipway.controller.init.packages import Packages
-from slipway.controller.init.processes import QUEUES
+from slipway.controller.init.queues import QUEUES
 from slipway.controller.init.render import size_in_words
 from slipway.controller.init.requirements import SETUP
 
@@ -52,7 +51,7 @@ def _of_apps(findings: Findings) -> Iterator[str]:
 
 def _of_dockerfile(findings: Findings) -> Iterator[str]:
     packages = findings.packages
-    uses_pip, file = packages.manager is Manager.PIP, packages.files[0]
+    uses_pip, file = packages.manager is Manager.PIP, packages.declaring
     if findings.server is None:
         type_it = _add(packages, "uvicorn")
         if packages.names or file not in SETUP:
@@ -79,10 +78,16 @@ def _of_dockerfile(findings: Findings) -> Iterator[str]:
     for name, size in findings.context.large:
         yield f"{name} ({size_in_words(size)}) is left out of the image. If the app reads it: !/{name} in .dockerignore"
 
+    if findings.unbuilt:
+        yield (
+            f"the app serves {', '.join(findings.unbuilt)}, which is not in the repository, and does not start so. "
+            "If npm builds that: let a stage of the Dockerfile do so, and COPY --from= it"
+        )
+
 
 def _add(packages: Packages, name: str) -> str:
     """Return what to type for another dependency."""
-    file = packages.files[0]
+    file = packages.declaring
     if file in SETUP:
         return f"Write {name} into install_requires of {file}"
     if packages.manager is Manager.PIP:
@@ -93,20 +98,14 @@ def _add(packages: Packages, name: str) -> str:
 def _of_others_dockerfile(findings: Findings) -> Iterator[str]:
     if not findings.dockerfile:
         return
-    path, context = findings.dockerfile.path, findings.dockerfile.context
-    if findings.stage:
+    path = findings.dockerfile.path
+    if findings.start.command:
         yield (
-            f"docker build ends with the last stage of {path}; Compose builds {findings.stage}. In group_vars/all.yml: "
-            f"release_build: [docker, build, --quiet, --target={findings.stage}, --file={path}, {context}]"
+            f"the command of {path} is not what a host runs: {findings.start.reason}. app_command in "
+            f"deploy/<environment>/group_vars/all.yml starts the server: {findings.start.command}"
         )
-    if findings.starts_nothing:
-        command = json.dumps(["/bin/sh", "-c", findings.command])
-        yield f"{path} has no CMD and no ENTRYPOINT, so its image starts no server. Add a line: CMD {command}"
-    if findings.is_for_development:
-        yield f"{path} starts the server with --reload, which is for development. Take that option out"
-    if (findings.migrations or findings.processes) and not findings.copies_procfile:
-        procfile = os.path.relpath(findings.workdir / "Procfile", context)
-        yield f"{path} does not take the Procfile into the image's WORKDIR. Add a line: COPY {procfile} ./"
+    if findings.migrates_in_build:
+        yield f"{path} migrates while the image is built, when no database is there. Take that line out"
 
 
 def _of_environment(findings: Findings) -> Iterator[str]:
@@ -138,10 +137,23 @@ def _of_environment(findings: Findings) -> Iterator[str]:
 
 
 def _of_data(findings: Findings) -> Iterator[str]:
-    if findings.services.postgres and not findings.environment.finds_database:
+    fixed = {address.service: address for address in reversed(findings.addresses)}
+    database, broker = fixed.get("PostgreSQL"), fixed.get("Redis")
+    if database and findings.services.postgres and not findings.environment.has_database_name:
+        yield (
+            f"line {database.line} of {database.file} says where PostgreSQL is, which is elsewhere on a host. "
+            'Write there: os.environ["DATABASE_URL"]'
+        )
+    elif findings.services.postgres and not findings.environment.finds_database:
         yield (
             "which setting has PostgreSQL's address is not known: nothing reads DATABASE_URL or another usual name. "
             'With the app\'s own name for it, in group_vars/all.yml: app_data_environment: {NAME: "{database_url}"}'
+        )
+    if broker and findings.services.broker and not broker.is_here:
+        yield (
+            f"line {broker.line} of {broker.file} connects to a service of Compose, which no host knows. Write there: "
+            'redis.from_url(os.environ["REDIS_URL"]), and in group_vars/all.yml: app_data_environment: '
+            '{REDIS_URL: "{redis_url}"}'
         )
     if findings.migrations and findings.has_procfile_without_release:
         yield f"the Procfile runs no migrations before a release. Add a line: release: {findings.migrations}"
@@ -156,15 +168,20 @@ def _of_data(findings: Findings) -> Iterator[str]:
             f"{findings.creates_tables} creates tables, which on a host only `release:` of the Procfile may, not the "
             "app when it starts. Add a line with the command that creates them, as `release: python -m your_module`"
         )
-    if findings.writes_beside_code:
+    if findings.creates_by_sql:
         yield (
-            "SQLite's file is beside the code, where the app may not write on a host. Put it into the folder "
-            'os.environ.get("STATE_DIRECTORY", ".")'
+            f"{findings.creates_by_sql} creates tables, as the Procfile's `release:` now does. Take that out of "
+            "the app's start: a host's PostgreSQL refuses CREATE TABLE IF NOT EXISTS even where the table is there"
+        )
+    if findings.files_beside_code:
+        yield (
+            f"the app writes {', '.join(findings.files_beside_code)} beside its code, where a host does not let it. "
+            'Put that into the folder os.environ.get("STATE_DIRECTORY", ".")'
         )
 
 
 def _of_processes(findings: Findings) -> Iterator[str]:
-    queue = next((name for name in QUEUES if findings.packages.has(name)), "")
+    queue = next((names[0] for names in QUEUES if findings.packages.has(*names)), "")
     if queue and not findings.processes:
         yield f"no worker of {queue} was found. If there is one: a line of the Procfile, and its name in app_processes"
     if findings.packages.has("celery") and findings.services.broker and not findings.packages.has(*REDIS):
@@ -173,7 +190,7 @@ def _of_processes(findings: Findings) -> Iterator[str]:
     for process in findings.processes:
         if not process.command.startswith("exec "):
             yield f"{process.name} in the Procfile has to begin with exec, to be told to stop: exec {process.command}"
-    if findings.packages.has("apscheduler"):
+    if findings.packages.has("apscheduler") and not any(process.is_scheduler for process in findings.processes):
         yield (
             "APScheduler in the web server runs in each of its workers, and twice during a deploy. Once only: a "
             "process of its own in the Procfile, `single` in app_processes"

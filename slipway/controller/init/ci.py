@@ -33,22 +33,25 @@ def find_tests(folder: Path, sources: Sources, packages: Packages, python: str) 
 
 
 def _command(here: Path, packages: Packages, python: str) -> str:
-    declares = "pytest" in read(here / "pyproject.toml")
+    declaring = here / packages.project
+    declares = "pytest" in read(declaring / "pyproject.toml")
+    project = f" --project {packages.project}" if packages.project.parts else ""
     match packages.manager:
-        case Manager.PYPROJECT if packages.files[0] in SETUP:
+        case Manager.PYPROJECT if packages.declaring in SETUP:
             return f"uv run --no-project --python {python} --with-editable . --with pytest {PYTEST}"
         case Manager.PIPENV if "pytest" in read(here / "Pipfile"):
             pipenv = f"uvx pipenv@{VERSIONS['pipenv']}"
             return f"{pipenv} {'sync' if packages.lock else 'install'} --dev && {pipenv} run {PYTEST}"
         case Manager.UV | Manager.PYPROJECT:
             locked = "--locked " if packages.lock else ""
-            return f"uv run {locked}{_options(here)}{PYTEST}"
+            return f"uv run{project} {locked}{_options(declaring)}{PYTEST}"
         case Manager.POETRY if declares:
             poetry = f"uvx poetry@{VERSIONS['poetry']}"
-            return f"{poetry} install && {poetry} run {PYTEST}"
+            return f"{poetry} install{project} && {poetry} run{project} {PYTEST}"
         case Manager.PDM if declares:
             pdm = f"uvx --with 'hishel<2' pdm@{VERSIONS['pdm']}"
-            return f"{pdm} install{' --frozen-lockfile' if packages.lock else ''} && {pdm} run {PYTEST}"
+            frozen = " --frozen-lockfile" if packages.lock else ""
+            return f"{pdm} install{project}{frozen} && {pdm} run{project} {PYTEST}"
         case Manager.PIP:
             files = [packages.files[0], *(name for name in DEVELOPMENT if (here / name).is_file())]
             has_pytest = any("pytest" in listed(read(here / name).splitlines()) for name in files)

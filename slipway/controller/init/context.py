@@ -45,10 +45,10 @@ def find_context(folder: Path, needed: list[PurePosixPath], read: tuple[str, ...
     kept = {path.parts[0] for path in needed if path.parts} | {PurePosixPath(name).parts[0] for name in read}
     sent, large = set(kept), []
     entries = sorted(entry for entry in folder.iterdir() if entry.name not in kept)
-    ignored = _ignored(folder, [entry.name for entry in entries])
+    unshared = ignored(folder, [entry.name for entry in entries]) or set()
     for entry in entries:
         name = entry.name
-        if name.startswith(".") or name in ASIDE or name in ignored or name.endswith(".egg-info"):
+        if name.startswith(".") or name in ASIDE or name in unshared or name.endswith(".egg-info"):
             continue
         # A folder that this user may not read is data of another program, as of a database in a container.
         if entry.is_symlink() or (entry.is_dir() and not os.access(entry, os.R_OK | os.X_OK)):
@@ -81,8 +81,8 @@ def _size(folder: Path) -> int:
     return total
 
 
-def _ignored(folder: Path, names: list[str]) -> set[str]:
-    """Return the entries that git ignores: CI does not have them, either. None without git."""
+def ignored(folder: Path, names: list[str]) -> set[str] | None:
+    """Return the entries that git ignores: CI does not have them, either. None where there is no git."""
     try:
         done = subprocess.run(
             ["git", "-C", folder, "check-ignore", "-z", "--stdin"],
@@ -92,5 +92,5 @@ def _ignored(folder: Path, names: list[str]) -> set[str]:
             check=False,
         )
     except OSError:
-        return set()
-    return set(done.stdout.split("\0"))
+        return None
+    return set(done.stdout.split("\0")) if done.returncode in {0, 1} else None

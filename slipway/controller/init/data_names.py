@@ -46,6 +46,19 @@ def data_form(setting: str, prefixes: tuple[str, ...], services: Services) -> st
     return ""
 
 
+def url_form(setting: str, value: str, services: Services) -> str:
+    """Return the form of a setting whose example or default is the URL of a store, or that is a second driver's."""
+    if ELSEWHERE.search(setting):
+        return ""
+    if services.sync_scheme and re.search(r"(^|_)SYNC_.*UR[LI]|UR[LI]_SYNC$", setting):
+        return f"{services.sync_scheme}://{{user}}:{{password}}@{{host}}:{{port}}/{{database}}"
+    if services.postgres and re.match(r"(postgres\w*|asyncpg)(\+\w+)?://", value):
+        return "{database_url}"
+    if services.broker and re.match(r"rediss?://", value):
+        return "{broker_url}" if "BROKER" in setting and services.has_celery else "{redis_url}"
+    return ""
+
+
 def is_database(name: str, form: str) -> bool:
     """Tell whether a setting says where PostgreSQL is."""
     return form in {"{database_url}", "{host}"} and not BROKER.search(name)

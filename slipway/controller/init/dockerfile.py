@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
+from slipway.controller.init.groups import DEVELOPMENT
+
 INSTRUCTION = re.compile(r"^[ \t]*([A-Za-z]+)[ \t]+(.+)$", re.MULTILINE)
 ASSIGNED = re.compile(r"(\w+)=(\"[^\"]*\"|'[^']*'|\S+)")
 VARIABLE = re.compile(r"\$\{?(\w+)(?::-[^}]*)?\}?")
@@ -76,6 +78,13 @@ class Instructions:
         above = self.stages[position].base
         return [self.stages[position], *(earlier.built_on(above) if above else [])]
 
+    def production(self) -> str:
+        """Return the last stage that is not for development, where the last one is; empty otherwise."""
+        if not self.stages or not DEVELOPMENT.search(self.stages[-1].name):
+            return ""
+        others = [stage for stage in self.stages if stage.name and not DEVELOPMENT.search(stage.name)]
+        return next((stage.name for stage in reversed(others) if any(self.started(stage.name))), "")
+
     def starts_nothing(self, target: str = "") -> bool:
         """Tell whether a stage's image has no command, as far as that can be known without the image it is built on."""
         stages = self.built_on(target)
@@ -84,10 +93,32 @@ class Instructions:
         )
         return bool(stages) and not has_command and BARE.fullmatch(stages[-1].base) is not None
 
-    def is_for_development(self, target: str = "") -> bool:
-        """Tell whether a stage's image starts a server that watches the code."""
-        commands = (text for stage in self.built_on(target) for name, text in stage.instructions if name == "CMD")
-        return "--reload" in next(commands, "")
+    def started(self, target: str = "") -> tuple[str, str]:
+        """Return the last ENTRYPOINT and CMD of a stage's image, as the Dockerfile has them."""
+        written = [each for stage in reversed(self.built_on(target)) for each in stage.instructions]
+        named = {instruction: text for instruction, text in written if instruction in {"ENTRYPOINT", "CMD"}}
+        return named.get("ENTRYPOINT", ""), named.get("CMD", "")
+
+    def runner(self, target: str = "") -> str:
+        """Return what a stage's image starts programs of its virtual environment by: `poetry run`; empty if by name."""
+        entrypoint, cmd = self.started(target)
+        line = re.sub(r"[\[\]\",]+", " ", f"{entrypoint} {cmd}")
+        found = re.search(r"\b(poetry|uv|pdm|pipenv) +run\b", line)
+        has_path = any(
+            name == "ENV" and re.search(r"\bPATH[= ]\S*(venv|VIRTUAL_ENV)", text)
+            for stage in self.built_on(target)
+            for name, text in stage.instructions
+        )
+        if not found or has_path:
+            return ""
+        # uv would look whether its environment is up to date, and change that.
+        return "uv run --no-sync" if found[1] == "uv" else f"{found[1]} run"
+
+    @property
+    def migrates(self) -> bool:
+        """Tell whether building the image migrates a database."""
+        ran = [text for stage in self.stages for instruction, text in stage.instructions if instruction == "RUN"]
+        return any(re.search(r"\balembic\b.* upgrade\b|\baerich upgrade\b", text) for text in ran)
 
     @property
     def healthcheck(self) -> str:
@@ -98,6 +129,12 @@ class Instructions:
     def has(self, path: PurePosixPath, target: str = "") -> bool:
         """Tell whether a stage's image has a file of the context, copied from there or from another stage with it."""
         return any(self._places(path, self.built_on(target)))
+
+    def workdir(self, target: str = "") -> PurePosixPath | None:
+        """Return the WORKDIR of a stage's image; None if no stage here names one."""
+        *_, (last, start) = [(Stage("", "", ()), PurePosixPath("/")), *_with_workdirs(self.built_on(target))]
+        workdir = last.workdir(start)
+        return workdir if workdir != PurePosixPath("/") else None
 
     def is_workdir(self, path: PurePosixPath, target: str = "") -> bool:
         """Tell whether a stage's image starts in what was this folder of the context: `COPY src .`."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from slipway.controller.init import text
+from slipway.controller.init.groups import DEVELOPMENT
 
 COMPOSE = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
 PRODUCTION = tuple(
@@ -32,6 +33,13 @@ DOCKERFILES = tuple(
 OTHERS = re.compile(
     r"^FROM\s+(\S*/)?(node|nginx|bun|deno|golang|caddy|httpd|rust|postgres|redis)\b", re.MULTILINE | re.IGNORECASE
 )
+OTHER_PLACES = ("docker", "docker/*", ".docker", "deploy", "deployment", "compose/*/*", "infra", "build", "images")
+ASIDE = re.compile(
+    rf"\.(dev|test)|{DEVELOPMENT.pattern}|worker|celery|beat|streamlit|gpu|cuda|front|ui|dockerignore|(^|/)\.devcontainer",
+    re.IGNORECASE,
+)
+"""In the name or folder of a Dockerfile that is not the web server's."""
+COMMANDED = re.compile(r"^\s*(CMD|ENTRYPOINT)\b", re.MULTILINE | re.IGNORECASE)
 OURS = re.compile(r"python|\bpip|\buv\b|poetry|\bpdm\b|\.py\b|uvicorn|gunicorn|granian|hypercorn", re.IGNORECASE)
 
 
@@ -84,7 +92,19 @@ def find_dockerfile(folder: Path, places: list[PurePosixPath], built: Collection
             path = place / name
             if (folder / path).is_file() and is_pythons(text.read(folder / path)):
                 return contexts.get(path) or Dockerfile(path, _context(folder, path, place))
-    return next(iter(built), None)
+    return next(iter(built), None) or _elsewhere(folder)
+
+
+def _elsewhere(folder: Path) -> Dockerfile | None:
+    """Return a Dockerfile of another name or in a folder for such files, if it starts a server and is production's."""
+    found = [
+        path
+        for pattern in ("*ockerfile*", *(f"{place}/*ockerfile*" for place in OTHER_PLACES))
+        for path in sorted(folder.glob(pattern))
+        if path.is_file() and not ASIDE.search(str(path.relative_to(folder))) and COMMANDED.search(text.read(path))
+    ]
+    path = next((PurePosixPath(path.relative_to(folder)) for path in found if is_pythons(text.read(path))), None)
+    return Dockerfile(path, _context(folder, path, PurePosixPath())) if path else None
 
 
 def is_pythons(recipe: str) -> bool:
@@ -96,16 +116,6 @@ def _context(folder: Path, path: PurePosixPath, place: PurePosixPath) -> PurePos
     copied = list(_copied(text.read(folder / path)))
     contexts = list(dict.fromkeys((place, path.parent, PurePosixPath())))
     return max(contexts, key=lambda context: sum(_exists(folder / context, each) for each in copied))
-
-
-def composed_stage(folder: Path, dockerfile: Dockerfile, places: list[PurePosixPath]) -> str:
-    """Return the stage of a Dockerfile that Compose files build, if it is not the last; empty otherwise."""
-    composed = "\n".join(text.read(folder / place / name) for place in dict.fromkeys(places) for name in COMPOSE)
-    targets = re.findall(r"^\s+target:\s*[\"']?([\w.-]+)[\"']?\s*$", composed, re.MULTILINE)
-    recipe = text.read(folder / dockerfile.path)
-    stages = re.findall(r"^FROM\s+\S+(?:\s+AS\s+(\S+))?", recipe, re.MULTILINE | re.IGNORECASE)
-    built = [stage for stage in stages if stage and stage in targets]
-    return built[-1] if built and stages[-1] not in built else ""
 
 
 def _scripts(folder: Path, places: list[PurePosixPath]) -> list[Path]:

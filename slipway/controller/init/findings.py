@@ -2,10 +2,11 @@
 
 import ast
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from slipway.controller.init import existing, health, text
+from slipway.controller.init.addresses import Address, written_addresses
 from slipway.controller.init.application import (
     App,
     calls_of_servers,
@@ -23,14 +24,19 @@ from slipway.controller.init.dockerfile import Instructions
 from slipway.controller.init.environment import Environment, find_environment
 from slipway.controller.init.migrations import find_migrations
 from slipway.controller.init.packages import Packages, find_packages
-from slipway.controller.init.processes import Process, find_processes, has_release, joined, of_procfile
+from slipway.controller.init.processes import has_release, joined, of_procfile, started_by
 from slipway.controller.init.python import is_allowed, python_version
 from slipway.controller.init.questions import Ask, Question, Site, answer, find_site, recorded
+from slipway.controller.init.queues import Process, find_processes
 from slipway.controller.init.routes import Routes
+from slipway.controller.init.served import served_folders
 from slipway.controller.init.server import Server, command, find_server
-from slipway.controller.init.services import Services, find_services, has_file_beside_the_code
+from slipway.controller.init.services import Services, find_services
 from slipway.controller.init.sources import Sources
+from slipway.controller.init.start import Start, find_start
+from slipway.controller.init.system_packages import system_packages
 from slipway.controller.init.tables import find_tables
+from slipway.controller.init.writes import find_writes
 from slipway.model.errors import SlipwayError
 
 CONDA = ("environment.yml", "environment.yaml", "conda.yml")
@@ -62,6 +68,10 @@ class Findings:
     """The command that runs its tests; empty if there are none, or it is not known."""
     processes: tuple[Process, ...]
     services: Services
+    runtime_packages: tuple[str, ...]
+    """Debian's packages that the image needs."""
+    build_packages: tuple[str, ...]
+    """Those of the stage that installs the dependencies."""
     environment: Environment
     ready_path: str
     is_ready_path_sure: bool
@@ -73,20 +83,28 @@ class Findings:
     site: Site
     creates_tables: str
     """The file that creates PostgreSQL's tables, by no command that is known; empty without one."""
+    creates_by_sql: str
+    """The file that does so by SQL of its own, with a command that is known; empty without one."""
     stage: str
     """The stage of the Dockerfile that Compose builds, if it is not the last; empty otherwise."""
     copies_procfile: bool
     """The Dockerfile takes the Procfile into the image."""
-    starts_nothing: bool
-    """The Dockerfile names no command."""
-    is_for_development: bool
-    """The Dockerfile's command watches the code."""
+    addresses: tuple[Address, ...]
+    """Where the code says itself to which database or broker it connects."""
+    start: Start
+    """How the Dockerfile's image is started on a host."""
+    migrates_in_build: bool
+    """The Dockerfile migrates a database while the image is built."""
     preparation: PurePosixPath | None
     """A script that migrates and then fills the database."""
     is_python_allowed: bool
     """The project may run with `python`."""
-    writes_beside_code: bool
-    """SQLite's file is where the app is started."""
+    unbuilt: tuple[str, ...]
+    """Folders that the app serves and that are not there."""
+    writable: tuple[str, ...]
+    """Folders of the image that the app writes."""
+    files_beside_code: tuple[str, ...]
+    """Files that the app writes where it is started."""
     others: tuple[App, ...]
     """More apps, which are not deployed."""
 
@@ -99,6 +117,12 @@ class Findings:
     def has_own_dockerfile(self) -> bool:
         """Whether somebody else wrote the Dockerfile."""
         return self.dockerfile is not None and not existing.is_written_here(self.folder / self.dockerfile.path)
+
+    @property
+    def added_procfile(self) -> str:
+        """The Procfile that somebody else's Dockerfile does not copy into the image; empty if there is none."""
+        is_needed = self.has_own_dockerfile and not self.copies_procfile
+        return str(self.workdir / "Procfile") if is_needed and (self.migrations or self.processes) else ""
 
     @property
     def workdir(self) -> PurePosixPath:
@@ -133,19 +157,21 @@ def find(folder: Path, ask: Ask | None) -> Findings:
     base, workdir = packages.folder, packages.folder / packages.workdir
     root = sources.import_root(module, workdir, app.root)
     target = f"{app.module(root)}:{app.name}"
-    places = [workdir, base, PurePosixPath()]
+    places = [workdir, *workdir.parents]
     composed = Composed.read(folder, places)
     dockerfile = existing.find_dockerfile(folder, places, composed.dockerfiles(folder, app.file))
     instructions = Instructions.parse(text.read(folder / dockerfile.path) if dockerfile else "")
-    stage = existing.composed_stage(folder, dockerfile, places) if dockerfile else ""
+    stage = (composed.stage(folder / dockerfile.path) if dockerfile else "") or instructions.production()
     context = folder / (dockerfile.context if dockerfile else base)
+    recipe = folder / dockerfile.path if dockerfile else None
     commands = existing.commands(folder, places)
     python = python_version(folder, packages)
     server = find_server(packages, commands)
     services = find_services(packages)
+    runtime_packages, build_packages = system_packages(folder, packages)
     chosen = str(recorded(folder / "deploy/production")[0].get("app_ready_path") or "")
     paths = Routes.read(sources).answered(app.file)
-    checks = f"{instructions.healthcheck}\n{composed_healthchecks(composed, context)}"
+    checks = f"{instructions.healthcheck}\n{composed_healthchecks(composed, context, recipe)}"
     ready = chosen or health.find_ready_path(paths) or health.checked_path(checks)
     migrations = find_migrations(folder, packages, root, commands)
     if root != workdir and instructions.is_workdir(PurePosixPath(os.path.relpath(folder / root, context)), stage):
@@ -154,6 +180,24 @@ def find(folder: Path, ask: Ask | None) -> Findings:
     tables = find_tables(own, app, root) if services.postgres and not migrations else None
     default = health.default_path(sources, app, paths)
     procfile = folder / workdir / "Procfile"
+    writes, served = find_writes(own, workdir), served_folders(own)
+    # None, if the Dockerfile leaves that to the image that it is built on.
+    place = instructions.workdir(stage) if dockerfile else PurePosixPath("/app", packages.workdir)
+    own_command = command(server or Server.UVICORN, target, packages, is_factory=app.is_factory)
+    start = find_start(context, instructions, stage, composed.services, own_command) if dockerfile else Start()
+    processes = (
+        of_procfile(text.read(procfile))
+        if procfile.is_file()
+        else joined(
+            find_processes(sources, packages, root),
+            (*composed_processes(composed, context, recipe, sources, instructions.started(stage)[0]), *start.processes),
+        )
+    )
+    if runner := instructions.runner(stage):
+        processes = tuple(replace(each, command=started_by(runner, each.command)) for each in processes)
+        migrations = started_by(runner, migrations)
+    given = composed.environment(context, recipe)
+    environment = find_environment(sources, services, workdir, packages.local, given)
     return Findings(
         folder=folder,
         app=app,
@@ -162,29 +206,41 @@ def find(folder: Path, ask: Ask | None) -> Findings:
         packages=packages,
         python=python,
         server=server,
-        command=command(server or Server.UVICORN, target, packages, is_factory=app.is_factory),
+        command=own_command,
         migrations=migrations or (tables.command if tables else ""),
         has_procfile_without_release=procfile.is_file() and not has_release(text.read(procfile)),
         tests=find_tests(folder, sources, packages, python),
-        processes=of_procfile(text.read(procfile))
-        if procfile.is_file()
-        else joined(find_processes(sources, packages, root), composed_processes(composed, context, sources)),
+        processes=processes,
         services=services,
-        environment=find_environment(sources, services, workdir, packages.local),
+        runtime_packages=runtime_packages,
+        build_packages=build_packages,
+        environment=replace(
+            environment, data=environment.data | dict(pair for each in processes for pair in each.data)
+        ),
         ready_path=ready or answer(ask, Question("A path that answers 2xx when the app can serve", default)),
         is_ready_path_sure=bool(ready) or default != "/" or "/" in paths,
         has_version_path="/version" in paths,
         dockerfile=dockerfile,
-        context=find_context(folder / base, [app.file.relative_to(base)], packages.files),
+        context=find_context(
+            folder / base,
+            [app.file.relative_to(base), *(packages.workdir / path / "x" for path in served)],
+            packages.files,
+        ),
+        unbuilt=tuple(
+            str(path) for path in served if not (folder / workdir / path).is_dir() and path not in writes.folders
+        ),
         site=find_site(folder / "deploy/production", ask),
         creates_tables=str(tables.file) if tables and not tables.command else "",
+        creates_by_sql=str(tables.file) if tables and tables.command and tables.is_by_sql else "",
         stage=stage,
         copies_procfile=instructions.has(PurePosixPath(os.path.relpath(procfile, context)), stage),
-        starts_nothing=instructions.starts_nothing(stage),
-        is_for_development=instructions.is_for_development(stage),
+        addresses=written_addresses(own, composed.services),
+        start=start,
+        migrates_in_build=instructions.migrates,
         preparation=existing.find_preparation(folder, workdir, starting_modules(own)),
         is_python_allowed=is_allowed(folder, packages, python),
-        writes_beside_code=has_file_beside_the_code(own) and not services.postgres,
+        writable=tuple(str(place / path) for path in writes.folders) if place else (),
+        files_beside_code=writes.files if not services.postgres else (),
         others=others,
     )
 

@@ -26,7 +26,7 @@ DEVELOPMENT = re.compile(
     r"|local)([-_]|$)",
     re.IGNORECASE,
 )
-PRODUCTION = re.compile(r"prod(uction)?|serv(er|e)|deploy(ment)?|web", re.IGNORECASE)
+PRODUCTION = re.compile(r"prod(uction)?|serv(er|e)|deploy(ment)?|web|api|cpu", re.IGNORECASE)
 """Names of groups and extras that production needs."""
 
 

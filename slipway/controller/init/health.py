@@ -9,7 +9,8 @@ from slipway.controller.init.sources import ASIDE, Module, Sources
 
 USUAL = (
     "/readyz", "/ready", "/readiness", "/health/ready", "/healthz", "/health", "/healthcheck", "/health-check",
-    "/api/health", "/status", "/livez", "/ping", "/up",
+    "/api/health", "/health/live", "/liveness", "/livez", "/alive", "/live", "/heartbeat", "/_health", "/status",
+    "/ping", "/up",
 )  # fmt: skip
 """The most telling first: readiness includes the database, health mostly, a ping does not."""
 

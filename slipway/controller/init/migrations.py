@@ -37,9 +37,9 @@ def find_migrations(folder: Path, packages: Packages, root: PurePosixPath, comma
         for place in dict.fromkeys((workdir, *_below(folder, workdir, "manage.py"))):
             if (folder / place / "manage.py").exists():
                 return f"python {_relative(place / 'manage.py', workdir)} migrate --noinput"
-    configured = "[tool.aerich]" in read(folder / workdir / "pyproject.toml")
-    if packages.has("aerich") and (configured or (folder / workdir / "aerich.ini").exists()):
-        return "aerich upgrade"
+    for place in dict.fromkeys((workdir, root)) if packages.has("aerich") else ():
+        if "[tool.aerich]" in read(folder / place / "pyproject.toml") or (folder / place / "aerich.ini").exists():
+            return "aerich upgrade" if place == workdir else f"cd {_relative(place, workdir)} && aerich upgrade"
     if packages.has("piccolo", "piccolo[postgres]") and (folder / workdir / "piccolo_conf.py").exists():
         return "piccolo migrations forwards all"
     return ""

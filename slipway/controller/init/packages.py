@@ -36,6 +36,8 @@ class Packages:
     """A dependency is a folder of the repository."""
     outside: tuple[str, ...] = ()
     """Dependencies in folders that are not below `folder`."""
+    project: PurePosixPath = field(default=PurePosixPath())
+    """Where the manager is run, relative to `folder`: not there, if the declaring folder is a package of the code."""
     local: tuple[PurePosixPath, ...] = ()
     """The folders of other members of the workspace that it requires, relative to the repository."""
     groups: tuple[str, ...] = ()
@@ -44,6 +46,11 @@ class Packages:
     """Extras of the project that production needs."""
     indexes: tuple[str, ...] = ()
     """Where packages come from besides PyPI."""
+
+    @property
+    def declaring(self) -> str:
+        """The file that declares the dependencies, as seen from where the manager is run."""
+        return str(PurePosixPath(self.files[0]).relative_to(self.project))
 
     @property
     def options(self) -> str:
@@ -57,15 +64,14 @@ class Packages:
         return "".join([f" --extra {extra}" for extra in self.extras] + [f" --group {group}" for group in self.groups])
 
     def from_above(self) -> "Packages":
-        """Return the same as seen from the folder above: requirements inside of the package that needs them."""
-        if self.manager is not Manager.PIP:
-            return self
+        """Return the same as seen from the folder above: declared inside of the package that needs them."""
         name = self.folder.name
         return replace(
             self,
             folder=self.folder.parent,
             files=tuple(f"{name}/{file}" for file in self.files),
             lock=f"{name}/{self.lock}" if self.lock else "",
+            project=PurePosixPath(name),
         )
 
     def has(self, *names: str) -> bool:
@@ -154,7 +160,9 @@ def _declared(folder: Path, place: PurePosixPath) -> Packages | None:
         # With exact versions for all, as pip-compile writes it, the file is its own lock.
         lines = [line for line in read(here / requirements).splitlines() if re.match(r"\s*[A-Za-z0-9]", line)]
         locked = bool(lines) and all("==" in line or " @ " in line for line in lines)
-        own = any(re.match(r"\s*(-e\s+)?\.(\[|/|\s|$)", line) for line in read(here / requirements).splitlines())
+        own = any(
+            re.match(r"\s*(-e\s+)?(file:)?\.(\[|/|\s|$)", line) for line in read(here / requirements).splitlines()
+        )
         return found(Manager.PIP, str(requirements) if locked else "", names=names, has_local=own)
     if "uv" in tool:
         return found(Manager.UV, is_installed=builds or tool["uv"].get("package") is True)

@@ -94,6 +94,7 @@ def _values(findings: Findings) -> dict[str, Any]:
     own = not findings.has_own_dockerfile
     large = [name for name, _ in findings.context.large]
     return {
+        "app_command": findings.start.command if findings.has_own_dockerfile else "",
         "command": findings.command,
         "context": str(_context(findings)),
         "copied": copied,
@@ -105,7 +106,8 @@ def _values(findings: Findings) -> dict[str, Any]:
         "locked": "" if not packages.lock else "--frozen " if packages.member else "--locked ",
         "migrations": findings.migrations,
         "names_env": ".env" in read(findings.folder / _dockerfile(findings)),
-        "needs_tcp": environment.needs_tcp and services.has_data,
+        "needs_tcp": services.has_data
+        and (environment.needs_tcp or any(each.is_here and each.service == "Redis" for each in findings.addresses)),
         "options": packages.options,
         "packages": packages,
         "processes": findings.processes,
@@ -116,9 +118,14 @@ def _values(findings: Findings) -> dict[str, Any]:
         "secrets": environment.secrets,
         "sent": sorted({*findings.context.sent, _procfile(findings)} - {""}),
         "services": services,
+        "build_packages": findings.build_packages,
+        "runtime_packages": findings.runtime_packages,
         "settings": environment.settings,
+        "procfile": findings.added_procfile,
+        "stage": findings.stage,
         "versions": VERSIONS | OLD_VERSIONS.get(findings.python, {}),
         "workdir": str(workdir),
+        "writable": findings.writable,
     }
 
 

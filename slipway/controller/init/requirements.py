@@ -47,8 +47,9 @@ def _with_extras(name: str, extras: list[str]) -> Iterator[str]:
 
 def for_production(here: Path) -> PurePosixPath | None:
     """Return the file of requirements for production; None without one, or if none of several is that by its name."""
-    if (here / "requirements.txt").exists():
-        return PurePosixPath("requirements.txt")
+    for name in ("requirements.lock", "requirements.txt"):  # Rye's, which has an exact version for all
+        if (here / name).exists():
+            return PurePosixPath(name)
     files = [
         PurePosixPath(path.relative_to(here))
         for path in (*here.glob("requirements*.txt"), *here.glob("requirements/*.txt"))

@@ -154,7 +154,7 @@ def _found(findings: Findings) -> Iterator[tuple[str, str]]:
     yield "app", f"{findings.target} ({findings.app.file})"
     yield ("server", _server(findings))
     where = "" if findings.base == PurePosixPath() else f" in {findings.base}"
-    manager = "setuptools" if packages.files[0] in SETUP else packages.manager
+    manager = "setuptools" if packages.declaring in SETUP else packages.manager
     yield ("packages", f"{manager}, {packages.lock or f'{packages.files[0]} without a lock'}{where}")
     if not written_by_others:
         yield "Python", findings.python
@@ -174,7 +174,7 @@ def _found(findings: Findings) -> Iterator[tuple[str, str]]:
 def _server(findings: Findings) -> str:
     if not findings.has_own_dockerfile:
         return findings.server or "none"
-    return "none: the Dockerfile has no CMD" if findings.starts_nothing else "as the Dockerfile starts it"
+    return "app_command, instead of the Dockerfile's" if findings.start.command else "as the Dockerfile starts it"
 
 
 def _ci_warnings(source: Source | None, top: Path, deploy: Path) -> Iterator[str]:

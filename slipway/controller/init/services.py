@@ -4,7 +4,6 @@ import re
 from dataclasses import dataclass
 
 from slipway.controller.init.packages import Packages
-from slipway.controller.init.sources import ASIDE, Sources
 
 SCHEMES = {"asyncpg": "postgresql+asyncpg", "psycopg": "postgresql+psycopg", "psycopg2": "postgresql+psycopg2"}
 """What SQLAlchemy calls the drivers of PostgreSQL. An app with two of them serves with the asynchronous one."""
@@ -19,25 +18,19 @@ BROKERS = (
     "aioredis", "arq", "celery[redis]", "dramatiq[redis]", "fastapi-limiter", "hiredis", "redis", "rq", "saq",
     "taskiq-redis", "valkey",
 )  # fmt: skip
+CELERY = ("celery", "celery[redis]")
 ELSEWHERE = ("aiomysql", "asyncmy", "beanie", "elasticsearch", "motor", "mysqlclient", "pymongo", "pymysql", "pyodbc")
 """Databases that Slipway does not install: they are on another server."""
 CLIENTS = (
     "aio-pika", "aioboto3", "aiobotocore", "aiohttp", "aiokafka", "aiomqtt", "anthropic", "azure-identity", "boto3",
-    "botocore", "chromadb", "clickhouse-connect", "confluent-kafka", "faststream[kafka]", "faststream[nats]",
-    "faststream[rabbit]", "gmqtt", "google-cloud-storage", "google-genai", "httpx", "kafka-python", "litellm",
-    "minio", "nats-py", "neo4j", "openai", "paho-mqtt", "pika", "qdrant-client", "requests", "resend", "sendgrid",
-    "sentry-sdk", "stripe", "supabase", "taskiq-aio-pika", "temporalio", "twilio",
+    "botocore", "chromadb", "clickhouse-connect", "confluent-kafka", "dramatiq[rabbitmq]", "faststream[kafka]",
+    "faststream[nats]", "faststream[rabbit]", "gmqtt", "google-cloud-storage", "google-genai", "httpx", "kafka-python",
+    "litellm", "minio", "nats-py", "neo4j", "openai", "paho-mqtt", "pika", "qdrant-client", "requests", "resend",
+    "sendgrid", "sentry-sdk", "stripe", "supabase", "taskiq-aio-pika", "temporalio", "twilio",
 )  # fmt: skip
 """Packages of an app that calls services elsewhere: on the internet, or a queue that Slipway does not install."""
-BESIDE = re.compile(r"""["']sqlite(\+\w+)?:///(?!/|:memory:|["'])""")
-"""A URL of SQLite with a relative path."""
-SYSTEM_PACKAGES = {
-    "psycopg": (("libpq5",), ()),
-    "psycopg[c]": (("libpq5",), ("gcc", "libc6-dev", "libpq-dev")),
-    "psycopg2": (("libpq5",), ("gcc", "libc6-dev", "libpq-dev")),
-    "mysqlclient": (("libmariadb3",), ("gcc", "libc6-dev", "libmariadb-dev", "pkg-config")),
-}
-"""Debian's packages that a package needs at run time, and those that build it: it has no wheel that brings them."""
+BY_PORT = ("aiocache", "broadcaster", "cashews", "limits", "saq", "slowapi")
+"""Packages that refuse redis-py's form of a unix socket (`unix://`)."""
 
 
 @dataclass(frozen=True)
@@ -47,13 +40,17 @@ class Services:
     postgres: bool = False
     scheme: str = ""
     """The scheme of DATABASE_URL, empty for `postgresql`."""
+    sync_scheme: str = ""
+    """That of another driver, which is not asynchronous; empty without one."""
     broker: bool = False
+    has_celery: bool = False
+    """Celery takes other URLs than redis-py."""
     external: tuple[str, ...] = ()
     """The packages of databases on another server."""
     clients: tuple[str, ...] = ()
     """The packages that call services on the internet."""
-    runtime_packages: tuple[str, ...] = ()
-    build_packages: tuple[str, ...] = ()
+    by_port: bool = False
+    """One of these packages gets the broker's URL, and takes one with a port."""
 
     @property
     def has_data(self) -> bool:
@@ -61,31 +58,20 @@ class Services:
         return self.postgres or self.broker
 
 
-def has_file_beside_the_code(sources: Sources) -> bool:
-    """Tell whether the app keeps SQLite's file where it is started, which the sandbox does not let it write."""
-    texts = [module.text for module in sources.modules if not ASIDE.intersection(module.path.parts)]
-    return any(BESIDE.search(text) for text in texts) and not any("STATE_DIRECTORY" in text for text in texts)
-
-
 def find_services(packages: Packages) -> Services:
     """Read an app's dependencies."""
     drivers = {driver for driver, pattern in DRIVERS if any(re.fullmatch(pattern, name) for name in packages.names)}
     used = next((driver for driver in SCHEMES if driver in drivers), "")
-    runtime: set[str] = set()
-    build: set[str] = {"git"} if packages.needs_git else set()
-    binary = packages.has("psycopg[binary]", "psycopg-binary")
-    for name, (needed, building) in SYSTEM_PACKAGES.items():
-        if packages.has(name) and not (name == "psycopg" and binary):
-            runtime.update(needed)
-            build.update(building)
+    broker = packages.has(*BROKERS) or (packages.has("celery") and not packages.has("celery[sqs]"))
     return Services(
         postgres=bool(drivers),
         scheme="asyncpg" if drivers and packages.has("tortoise-orm") else _scheme(used, packages),
-        broker=packages.has(*BROKERS) or (packages.has("celery") and not packages.has("celery[sqs]")),
+        sync_scheme=next((SCHEMES[name] for name in ("psycopg", "psycopg2") if name in drivers and name != used), ""),
+        broker=broker,
+        has_celery=packages.has(*CELERY),
         external=tuple(name for name in ELSEWHERE if packages.has(name)),
         clients=tuple(name for name in CLIENTS if packages.has(name)),
-        runtime_packages=tuple(sorted(runtime)),
-        build_packages=tuple(sorted(build)),
+        by_port=broker and packages.has(*BY_PORT),
     )
 
 

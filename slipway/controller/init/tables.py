@@ -1,9 +1,11 @@
 """The command that creates PostgreSQL's tables, for `release:` of the Procfile, where the app does so itself.
 
-On a host the app may not: its role uses rows only. Where the tables are there, its own `create_all()` does nothing.
+On a host the app may not: its role uses rows only. Where the tables are there, its own `create_all()` does nothing; SQL
+of its own, and Tortoise's, is refused.
 """
 
 import ast
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -13,6 +15,9 @@ from slipway.controller.init.sources import ASIDE, Module, Sources
 
 CALLS = frozenset({"create_all", "generate_schemas"})
 """SQLAlchemy's and SQLModel's, and Tortoise's."""
+SQL_ALONE = CALLS - {"create_all"}
+"""Those that do not look first whether a table is there: PostgreSQL refuses CREATE TABLE IF NOT EXISTS all the same."""
+SQL = re.compile(r"\s*CREATE\s+(TABLE|EXTENSION|TYPE|SCHEMA|INDEX)\b", re.IGNORECASE)
 STARTUP = frozenset({"asynccontextmanager", "on_event", "on_startup"})
 """Decorators of what an app runs when it starts."""
 
@@ -24,6 +29,8 @@ class Tables:
     file: PurePosixPath
     command: str
     """Run in the folder that the app is imported from; empty if the code shows none."""
+    is_by_sql: bool = False
+    """By SQL of the app's own, which PostgreSQL refuses even where the tables are there."""
 
 
 def find_tables(sources: Sources, app: App, root: PurePosixPath) -> Tables | None:
@@ -37,8 +44,25 @@ def find_tables(sources: Sources, app: App, root: PurePosixPath) -> Tables | Non
     for module in sources.modules:
         aside = ASIDE.intersection(module.path.parts) or module.path.name.startswith("test")
         if not aside and any(_creates(node) for node in ast.walk(module.tree)):
-            return Tables(module.path, next(_commands(module, app, root), ""))
+            return Tables(
+                module.path, next(_commands(module, app, root), ""), is_by_sql=_starts_by_sql(sources, module)
+            )
     return None
+
+
+def _starts_by_sql(sources: Sources, module: Module) -> bool:
+    """Tell whether SQL of the app's own creates tables at import, or in a function that the app runs."""
+    by_sql = [node for node in module.tree.body if any(_creates(each, SQL_ALONE) for each in ast.walk(node))]
+    names = {
+        node.name: node.decorator_list for node in by_sql if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    }
+    used = {
+        node.attr if isinstance(node, ast.Attribute) else node.id
+        for each in sources.modules
+        for node in ast.walk(each.tree)
+        if isinstance(node, ast.Name | ast.Attribute)
+    }
+    return len(names) < len(by_sql) or any(decorated or name in used for name, decorated in names.items())
 
 
 def _commands(module: Module, app: App, root: PurePosixPath) -> Iterator[str]:
@@ -69,11 +93,13 @@ def _commands(module: Module, app: App, root: PurePosixPath) -> Iterator[str]:
         )
 
 
-def _creates(node: ast.AST) -> bool:
-    """Tell whether a node names one of the functions, called or handed to `run_sync`, or is Tortoise's argument."""
+def _creates(node: ast.AST, calls: frozenset[str] = CALLS) -> bool:
+    """Tell whether a node names one of the functions, called or handed to `run_sync`, or SQL or Tortoise's argument."""
+    if isinstance(node, ast.Constant):
+        return isinstance(node.value, str) and SQL.match(node.value) is not None
     if isinstance(node, ast.keyword):
         return node.arg == "generate_schemas" and isinstance(node.value, ast.Constant) and node.value.value is True
-    if not isinstance(node, ast.Attribute) or node.attr not in CALLS:
+    if not isinstance(node, ast.Attribute) or node.attr not in calls:
         return False
     owner = node.value
     last = owner.attr if isinstance(owner, ast.Attribute) else owner.id if isinstance(owner, ast.Name) else ""

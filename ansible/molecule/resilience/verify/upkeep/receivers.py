@@ -1,4 +1,4 @@
-"""On the host: a webhook on port 8025 and a mail server on port 2525, which write what they get to a file."""
+"""On the host: a webhook and what takes heartbeats on port 8025, and a mail server on port 2525, which write what they get to a file."""
 
 import json
 import sys
@@ -21,6 +21,11 @@ class Webhook(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"])).decode()
         write(by=self.path.split("/")[1], body=body)
+        self.send_response(200)
+        self.end_headers()
+
+    def do_GET(self) -> None:
+        write(by=self.path.split("/")[1], body="")
         self.send_response(200)
         self.end_headers()
 

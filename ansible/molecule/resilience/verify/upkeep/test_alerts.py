@@ -18,6 +18,7 @@ FOLDER = "/opt/receivers"
 TO = [
     {"kind": "json", "url": "http://127.0.0.1:8025/json/T0KEN"},
     {"kind": "mail", "to": "ops@example.com", "url": "smtp://127.0.0.1:2525"},
+    {"kind": "heartbeat", "url": "http://127.0.0.1:8025/heartbeat/T0KEN"},
 ]
 SECONDS = 60
 
@@ -53,15 +54,16 @@ class Alerts:
         for _ in range(times):
             self.host.check_output("systemctl start alerts.service")
 
+    def bodies(self, by: str) -> list[str]:
+        lines = self.host.check_output(f"cat {FOLDER}/got.jsonl 2>/dev/null || true").splitlines()
+        return [each["body"] for each in map(json.loads, lines) if each["by"] == by]
+
     def got(self, key: str) -> list[str]:
         """What the webhook was told of this: begin, over."""
-        lines = self.host.check_output(f"cat {FOLDER}/got.jsonl 2>/dev/null || true").splitlines()
-        told = [json.loads(each["body"]) for each in map(json.loads, lines) if each["by"] == "json"]
-        return [each["event"] for each in told if each["key"] == key]
+        return [each["event"] for each in map(json.loads, self.bodies("json")) if each["key"] == key]
 
     def mails(self, words: str) -> list[str]:
-        lines = self.host.check_output(f"cat {FOLDER}/got.jsonl 2>/dev/null || true").splitlines()
-        return [each["body"] for each in map(json.loads, lines) if each["by"] == "mail" and words in each["body"]]
+        return [each for each in self.bodies("mail") if words in each]
 
     def until(self, key: str, events: list[str]) -> None:
         deadline = time.monotonic() + SECONDS
@@ -161,10 +163,13 @@ def test_a_webhooks_url_is_a_secret(host: Any, deployer: Any, alerts: Alerts) ->
     assert deployer.run("ls /var/lib/slipway-alerts").rc != 0
 
 
-@pytest.mark.catalogue
-def test_a_site_that_is_down(host: Any, alerts: Alerts) -> None:
+def test_a_site_that_is_down_and_its_heartbeat(host: Any, alerts: Alerts) -> None:
+    beats = len(alerts.bodies("heartbeat"))
+    alerts.check()
+    assert len(alerts.bodies("heartbeat")) == beats + 1
     host.check_output("systemctl stop nginx.socket nginx.service")
     alerts.begins_and_ends("site", lambda: host.check_output("systemctl start nginx.socket nginx.service"))
+    assert len(alerts.bodies("heartbeat")) == beats + 1 + 2, "the two looks after its end"
 
 
 @pytest.mark.catalogue
