@@ -1,6 +1,7 @@
 """Running other programs."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -57,9 +58,14 @@ def logged(command: Sequence[str | Path], log: Path, **variables: str) -> None:
 
 
 def _end(lines: list[str]) -> list[str]:
-    """Return the last lines; of BuildKit's output its summary only, which begins between two lines of dashes."""
-    dashes = [number for number, line in enumerate(lines) if line == "------"]
-    return lines[dashes[-2] + 1 if len(dashes) > 1 else 0 :][-SHOWN_LINES:]
+    """Return the last lines; of BuildKit's output those of the step that failed: its summary has them or not."""
+    failed = [match for line in lines if (match := re.match(r"#(\d+) (ERROR: .*)", line))]
+    if not failed:
+        return lines[-SHOWN_LINES:]
+    number, error = failed[-1].groups()
+    of_step = [line.removeprefix(f"#{number} ") for line in lines if line.startswith(f"#{number} ")]
+    printed = [match[1] for line in of_step if (match := re.match(r"\d+\.\d+ (.*\S.*)", line))]
+    return [of_step[0], *(printed or [error])[-SHOWN_LINES:]]
 
 
 def as_root(command: Sequence[str]) -> list[str]:

@@ -806,6 +806,37 @@ def test_a_type_of_urls_that_refuses_unix_sockets(tmp_path: Path, name: str, fie
 
 
 @pytest.mark.parametrize(
+    ("field", "is_secret"),
+    [
+        ("access_token: str", True),
+        ("bot_tokens: list[str]", True),
+        ("signing_key: bytes", True),
+        ("max_tokens: str", False),
+        ("openai_max_output_tokens: str", False),
+        ("token_budget: int", False),
+        ("tokens_per_call: PositiveInt", False),
+        ("access_token_expire_minutes: str", False),
+        ("token_url: str", False),
+        ("private_key_path: Path", False),
+        ("password_min_length: Annotated[int, Field()]", False),
+        ("api_key_header: str", False),
+        ("use_secret_store: bool", False),
+    ],
+)
+def test_a_name_about_secrets_is_no_secret(tmp_path: Path, field: str, is_secret: bool) -> None:
+    write(tmp_path, app=f"from pydantic_settings import BaseSettings\nclass Settings(BaseSettings):\n    {field}\n")
+    found = find_environment(Sources.read(tmp_path), Services(), TOP)
+    assert bool(found.secrets) == is_secret
+    assert bool(found.settings) != is_secret
+
+
+def test_a_number_of_the_environment_is_no_secret(tmp_path: Path) -> None:
+    write(tmp_path, app="import os\na = int(os.environ['CALL_TOKENS'])\nb = os.environ['CALL_TOKEN']\n")
+    found = find_environment(Sources.read(tmp_path), Services(), TOP)
+    assert (found.secrets, list(found.settings)) == (("CALL_TOKEN",), ["CALL_TOKENS"])
+
+
+@pytest.mark.parametrize(
     ("names", "by_port"),
     [(("redis", "slowapi"), True), (("celery", "limits"), True), (("redis",), False), (("slowapi",), False)],
 )

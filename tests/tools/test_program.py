@@ -30,16 +30,50 @@ BUILD = """#6 [4/5] RUN pip install -r requirements.txt
 ------
 ERROR: failed to solve"""
 
+OLDER = """#7 [build 3/7] RUN poetry install
+#7 CACHED
+
+#8 [build 4/7] RUN poetry install
+#8 sha256:f3181ca7
+#8 1.080 Resolving dependencies...
+#8 2.521
+#8 2.521 Package shop (2.16.3) not found.
+#8 ERROR: executor failed running [/bin/sh -c poetry install]: exit code: 1
+------
+ > [build 4/7] RUN poetry install:
+------
+executor failed running [/bin/sh -c poetry install]: exit code: 1"""
+"""Of Debian 12's Docker, whose summary has nothing of what the step printed."""
+
+COPY = """#8 [4/4] COPY nothing .
+#8 ERROR: failed to compute cache key: "/nothing" not found: not found
+------
+ > [4/4] COPY nothing .:
+------
+failed to compute cache key: "/nothing" not found: not found"""
+
 
 @pytest.mark.parametrize(
     ("printed", "shown"),
     [
-        (BUILD, BUILD.splitlines()[5:]),
+        (
+            BUILD,
+            [
+                "[4/5] RUN pip install -r requirements.txt",
+                "Collecting fastapi",
+                "ERROR: No matching distribution found for asyncpgg",
+            ],
+        ),
+        (
+            OLDER,
+            ["[build 4/7] RUN poetry install", "Resolving dependencies...", "Package shop (2.16.3) not found."],
+        ),
+        (COPY, ["[4/4] COPY nothing .", 'ERROR: failed to compute cache key: "/nothing" not found: not found']),
         ("\n".join(map(str, range(40))), [str(number) for number in range(10, 40)]),
         ("------\nno build", ["------", "no build"]),
     ],
 )
-def test_of_a_failed_build_its_summary_is_shown(printed: str, shown: list[str], tmp_path: Path) -> None:
+def test_of_a_failed_build_the_step_is_shown(printed: str, shown: list[str], tmp_path: Path) -> None:
     command = [sys.executable, "-c", f"print({printed!r}); raise SystemExit(1)"]
     with pytest.raises(program.ProgramError) as raised:
         program.logged(command, tmp_path / "log")

@@ -16,6 +16,12 @@ from slipway.controller.init.variables_read import getters, variables
 from slipway.model import names
 
 SECRET = re.compile(r"SECRET|PASSWORD|PASSWD|TOKEN|CREDENTIAL|PRIVATE|API_?KEY|ACCESS_?KEY|_KEY$|_DSN$")
+ABOUT_SECRETS = re.compile(
+    r"(^|_)(MAX|MIN|NUM|TOTAL)_(\w+_)?TOKENS?$|"
+    r"_(ALGORITHM|AUDIENCE|BUDGET|COUNT|COST|DAYS|DIR|ENABLED|ENDPOINT|EXPIR\w*|FILE|HEADER|HOURS|ISSUER|LENGTH|LIFETIME|LIMIT|LOCATION|"
+    r"MINUTES|NAME|PATH|PREFIX|ROUNDS|SCHEME|SECONDS|TTL|TYPE|URI|URL)$"
+)
+"""Names that have the word and are no secret: MAX_TOKENS, TOKEN_URL, PRIVATE_KEY_PATH."""
 URL = re.compile(r"(URL|URI|DSN|CONNECTION_?STRING)$")
 STORE = re.compile(r"MONGO|MYSQL|MARIADB|DATABASE|^DB_")
 GIVEN = {
@@ -99,7 +105,7 @@ def find_environment(
         if setting.name not in {*data, *GIVEN, "ENVIRONMENT"} and not names.is_reserved_variable(setting.name)
     ]
     required = {setting.name for setting in mine if setting.is_required}
-    secrets = {setting.name for setting in mine if setting.is_secret or SECRET.search(setting.name)}
+    secrets = {setting.name for setting in mine if setting.is_secret or _is_secret(setting)}
     if services.external:  # the URL of a database elsewhere has its password
         secrets |= {
             setting.name
@@ -134,6 +140,12 @@ def find_environment(
         or any("{host}" in form or "{port}" in form for form in data.values())
         or any(not setting.takes_socket for setting in read if setting.name in {*data, *GIVEN}),
     )
+
+
+def _is_secret(setting: Setting) -> bool:
+    """Tell by its name."""
+    is_about = setting.is_number or ABOUT_SECRETS.search(setting.name)
+    return not is_about and SECRET.search(setting.name) is not None
 
 
 def _has_text(modules: list[Module], text: str) -> bool:

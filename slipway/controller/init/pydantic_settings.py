@@ -10,6 +10,7 @@ from slipway.controller.init.sources import Module, Origin, Sources
 
 PORT = re.compile(r"\b(Redis|Valkey)Dsn\b")
 """Types of pydantic that refuse the URL of a unix socket. PostgresDsn takes it in the query."""
+NUMBER = re.compile(r"(Annotated\[|Optional\[)?(int|float|bool|PositiveInt|NonNegativeInt|timedelta)\b")
 RANDOM = re.compile(r"secrets\.|os\.urandom|uuid\.?uuid4|str\(uuid")
 """A default that differs in each process and each release: what one signs, another refuses."""
 
@@ -79,7 +80,13 @@ def _fields_of(
             prefix = options.above or options.prefix
             default = text_of(field.value)
             yield Setting(
-                name, is_needed, "Secret" in kind, prefix=prefix, default=default, takes_socket=not PORT.search(kind)
+                name,
+                is_needed,
+                is_secret="Secret" in kind,
+                prefix=prefix,
+                default=default,
+                is_number=NUMBER.match(kind) is not None,
+                takes_socket=not PORT.search(kind),
             )
 
 

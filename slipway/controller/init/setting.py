@@ -23,6 +23,8 @@ class Setting:
     """What a class of settings puts before its names."""
     default: str = ""
     """Its text, if it is a text in the code."""
+    is_number: bool = False
+    """Its type is a number or a switch."""
     takes_socket: bool = True
     """False: its type is a URL that has no unix socket."""
 

@@ -38,12 +38,25 @@ def _os_environ(module: Module) -> Iterator[Setting]:
         for inner in ast.walk(node.test)
         if (name := bound.get(inner.id, "") if isinstance(inner, ast.Name) else _may_miss(module, inner))
     }
+    numbers = {
+        each
+        for node in nodes
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in {"int", "float", "bool"}
+        for each in node.args
+    }
     for node in nodes:
         if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Load) and (name := _key(module, node)):
-            yield Setting(name, is_required=name not in optional - demanded, may_be_missing=True)
+            is_required = name not in optional - demanded
+            yield Setting(name, is_required, may_be_missing=True, is_number=node in numbers)
         elif isinstance(node, ast.Call) and module.resolve(node.func) in GETTERS and (name := _may_miss(module, node)):
             default = text_of(node.args[1]) if len(node.args) > 1 else ""
-            yield Setting(name, name in demanded, may_be_missing=len(node.args) == 1, default=default)
+            yield Setting(
+                name,
+                name in demanded,
+                may_be_missing=len(node.args) == 1,
+                default=default,
+                is_number=node in numbers,
+            )
 
 
 def _key(module: Module, node: ast.Subscript) -> str:

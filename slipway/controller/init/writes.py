@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from slipway.controller.init.sources import ASIDE, Module, Sources
+from slipway.controller.init.variables_read import GETTERS
 
 CREATES = {"os.makedirs", "os.mkdir"}
+JOINS = {"os.path.join", "os.path.abspath", "os.path.realpath", "pathlib.Path", "pathlib.PurePath", "str"}
 LOGS = re.compile(r"(Timed|Rotating|TimedRotating|Watched)?FileHandler")
 SQLITE = re.compile(r"sqlite(\+\w+)?://(?:/(?!/|:memory:)|(?!/|:memory:))(?P<path>[^?]+)")
 OUTSIDE = re.compile(r"/(tmp|var|dev|run|etc|home|root|proc|sys|usr/local|opt|$)|\.\.|.*[{}%~]|[A-Za-z]:")
@@ -83,26 +85,46 @@ def _path(
     """Return the path that an expression is, None if it is computed."""
     if isinstance(node, ast.Constant):
         return _literal(node.value)
-    if isinstance(node, ast.Call) and ast.unparse(node.func) in {"Path", "pathlib.Path", "str"} and node.args:
-        return _path(module, node.args[0], named, workdir)
-    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div):
-        left, right = _path(module, node.left, named, workdir), _path(module, node.right, named, workdir)
-        return left / right if left is not None and right is not None else None
     place = _place_of_file(module, node, workdir)
     if place is not None:
         return place
+    if isinstance(node, ast.Call):
+        parts = _parts(module, node)
+    else:
+        parts = [node.left, node.right] if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div) else []
+    if parts:
+        paths = [path for part in parts if (path := _path(module, part, named, workdir)) is not None]
+        return PurePosixPath(*paths) if len(paths) == len(parts) else None
     name = node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
     return named.get(name)
 
 
+def _parts(module: Module, node: ast.Call) -> list[ast.expr]:
+    """Return the parts of the path that a call returns: of a setting, its default."""
+    called = module.resolve(node.func)
+    if called in JOINS:
+        return node.args
+    if called in GETTERS:
+        return node.args[1:2]
+    if called.rpartition(".")[2] in {"Field", "config"}:
+        default = next((keyword.value for keyword in node.keywords if keyword.arg == "default"), None)
+        positional = node.args[0:1] if called.endswith("Field") else node.args[1:2]
+        return positional or ([default] if default else [])
+    method = node.func.attr if isinstance(node.func, ast.Attribute) else ""
+    if method in {"resolve", "absolute", "joinpath"} and isinstance(node.func, ast.Attribute):
+        return [node.func.value, *node.args]
+    return []
+
+
 def _place_of_file(module: Module, node: ast.expr, workdir: PurePosixPath | None) -> PurePosixPath | None:
     """Return the folder that `Path(__file__).resolve().parent` is, as seen from where the app is started."""
-    text = re.sub(r"\.(resolve|absolute)\(\)", "", ast.unparse(node))
-    match = re.fullmatch(r"(?:pathlib\.)?Path\(__file__\)((?:\.parent)+)", text)
+    text = re.sub(r"\.(resolve|absolute)\(\)|(os\.)?path\.(abspath|realpath)(?=\()", "", ast.unparse(node))
+    text = text.replace("(__file__)", "__file__")
+    match = re.fullmatch(r"(?:pathlib\.)?Path__file__((?:\.parent)+)|((?:(?:os\.)?path\.dirname\(?)+)__file__\)*", text)
     if not match or workdir is None:
         return None
     place = module.path
-    for _ in match[1].split(".")[1:]:
+    for _ in range(text.count(".parent") or text.count("dirname")):
         place = place.parent
     return place.relative_to(workdir) if place.is_relative_to(workdir) else None
 
