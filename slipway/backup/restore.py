@@ -29,6 +29,7 @@ from slipway.backup.staging import (
     require_room,
     restore_databases,
 )
+from slipway.engine.durable import sync_file_systems, write_atomically
 from slipway.engine.releases import now
 
 RESTORED = STATE / "restored.json"
@@ -91,7 +92,7 @@ def run(name: str = "", at: str = "", *, replace: bool = False, migrate: bool = 
                 manifest, until = _with_wal(repository, base, scratch, manifest, moment)
             restore_databases(below(scratch, STAGING), manifest)
             kept = _exchange(settings, manifest, scratch, migrate=migrate)
-        RESTORED.write_text(json.dumps({"at": now(), "snapshot": snapshot.id}))
+        write_atomically(RESTORED, json.dumps({"at": now(), "snapshot": snapshot.id}))
     print("\n".join(_told(snapshot, manifest, kept, until)), flush=True)
     if settings.wal:
         # The newest backup is this machine's from now on, and WAL has what follows.
@@ -168,6 +169,8 @@ def _exchange(settings: Settings, manifest: Manifest, scratch: Path, *, migrate:
     folders = [folder for folder in settings.folders if below(scratch, folder).is_dir()]
     for folder in folders:
         _prepare(folder, manifest, scratch)
+    # restic syncs nothing that it restores, and a power cut must not leave its names without their contents.
+    sync_file_systems(scratch)
     # A connection that is lost now must not leave half of it.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     with _app_stopped(settings):
@@ -180,6 +183,7 @@ def _exchange(settings: Settings, manifest: Manifest, scratch: Path, *, migrate:
             _move(folder, aside)
             _move(below(scratch, folder), folder)
             kept.append(str(aside))
+        sync_file_systems(STATE, *folders)
         if migrate:
             _migrate()
     return kept

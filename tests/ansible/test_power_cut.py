@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from labs.command import ROOT
-from tests.engine.power import Ext4, mount_ext4
+from tests.engine.power import Ext4, mounted_ext4
 
 CHANGE = ROOT / "ansible/roles/hardening/tasks/firewall_change.yml"
 SITE = ROOT / "ansible/site.yml"
@@ -21,12 +21,8 @@ COMMIT_SECONDS = 6
 def disk(tmp_path: Path) -> Iterator[Ext4]:
     """A file system of its own."""
     root = tmp_path / "etc"
-    try:
-        image = mount_ext4(root)
-    except (subprocess.CalledProcessError, OSError) as error:
-        pytest.skip(f"this machine mounts no loop device for us: {error}")
-    yield Ext4(root, image=image)
-    subprocess.run(["umount", root], check=True)
+    with mounted_ext4(root) as image:
+        yield Ext4(root, image=image)
 
 
 def keep(folder: Path) -> str:

@@ -7,7 +7,6 @@ was not synced, with all of it, and with a part at random.
 import json
 import os
 import random
-import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -26,7 +25,7 @@ from slipway.model.states import Kind
 from tests.engine.fakes import Behaviour, FakeFront, FakeHost, FakeSystemd
 from tests.engine.manifests import manifest
 from tests.engine.names import A, B, C
-from tests.engine.power import Disk, Ext4, Tree, mount_ext4, write
+from tests.engine.power import Disk, Ext4, Tree, mounted_ext4, write
 
 FILES = {"bin/sh": "sh", "lib/big.so": "library", "app/code.py": ""}
 """Of each release; its code has its name."""
@@ -102,12 +101,8 @@ def run(host: FakeHost, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
 @pytest.fixture
 def ext4(folder: Path) -> Iterator[Path]:
     """A real file system where the host's releases will be."""
-    try:
-        image = mount_ext4(folder / "srv")
-    except (subprocess.CalledProcessError, OSError) as error:
-        pytest.skip(f"this machine mounts no loop device for us: {error}")
-    yield image
-    subprocess.run(["umount", folder / "srv"], check=True)
+    with mounted_ext4(folder / "srv") as image:
+        yield image
 
 
 @pytest.fixture
