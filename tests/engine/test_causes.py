@@ -61,7 +61,14 @@ def test_an_app_that_tries_to_listen_gets_no_hint_about_egress() -> None:
     ],
 )
 def test_a_type_that_refuses_the_brokers_socket_names_the_setting(why: str, named: bool) -> None:
-    lines = ["pydantic_core._pydantic_core.ValidationError: 1 validation error for Settings", "cache", f"  {why}"]
+    lines = [
+        "Traceback (most recent call last):",
+        '  File "/app/shop/settings.py", line 9, in <module>',
+        "    Settings()",
+        "pydantic_core._pydantic_core.ValidationError: 1 validation error for Settings",
+        "cache",
+        f"  {why}",
+    ]
     told = str(hint(lines))
     assert "Settings does not take cache (URL scheme" in told
     assert ("app_data_access: tcp" in told) == named
