@@ -149,8 +149,10 @@ def main() -> None:
             found[name] = asyncio.run(user) if asyncio.iscoroutine(user) else user
         except Exception as error:
             found[name] = f"{type(error).__name__}: {error}"
-    if os.environ.get("REDIS_URL"):
+    try:
         found["redis"] = str(redis.from_url(os.environ["REDIS_URL"]).ping())
+    except redis.ConnectionError:
+        found["redis"] = "refused"
     print(json.dumps(found))
     wrong = {name: user for name, user in found.items() if name != "redis" and sys.argv[1:] not in ([], [user])}
     sys.exit(f"not {sys.argv[1]}: {wrong}" if wrong else 0)

@@ -19,6 +19,7 @@ def test_its_migrations_did_as_their_own_user(host: Any, status: Any) -> None:
         f"journalctl --namespace=app --no-pager --output=cat --unit=migrate@{status['live']}.service"
     ).splitlines()
     found = next(json.loads(line) for line in lines if line.startswith('{"psycopg'))
+    assert found.pop("redis") == "refused"  # its URL is there, for settings that require one
     assert set(found.values()) == {"app_migrate"}
 
 
