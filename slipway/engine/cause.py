@@ -9,6 +9,8 @@ SOCKET_ADVICE = (
 )
 """For an app that nobody reaches, or that tried to listen by itself."""
 
+NO_BROKER = "`release:` of the Procfile may not use the broker: let the app, a process or a job do that"
+
 
 @dataclass(frozen=True)
 class Cause:

@@ -5,7 +5,7 @@ import os
 import re
 from dataclasses import dataclass
 
-from slipway.engine.cause import Cause
+from slipway.engine.cause import NO_BROKER, Cause
 from slipway.engine.messages import Message
 
 ERRORS = {
@@ -318,6 +318,7 @@ def network(message: Message, refusal: Refusal) -> Cause | None:
                 f"nothing answers at {host}:{port} in the app's own network: this host's loopback is reached with "
                 "`app_egress: host`, the PostgreSQL and broker of the group `data` with `app_data_access: tcp`"
             )
+            advice += f"; {NO_BROKER}" if port == "6379" else ""
         return Cause("ready", advice)
     if refusal.has("EPERM", "ETIMEDOUT") and re.search(CONNECT, everything):
         return Cause(

@@ -51,8 +51,11 @@ def test_rules_of_the_firewall_that_were_kept_outlive_it(disk: Ext4, seconds: in
 
 
 def test_what_a_provision_wrote_outlives_it(disk: Ext4) -> None:
-    provision = next(play for play in yaml.safe_load(SITE.read_text()) if play["name"] == "Provision")
-    last = provision["post_tasks"][-1]
+    plays = [play["name"] for play in yaml.safe_load(SITE.read_text())]
+    flush = next(play for play in yaml.safe_load(SITE.read_text()) if play["name"] == "Flush")
+    assert plays[-2:] == ["Flush", "Deploy"]  # a deploy syncs what it writes
+    assert flush["hosts"] == "app:data"
+    last = flush["tasks"][-1]
     (disk.root / "new").write_text("text\n")
     (disk.root / "new").rename(disk.root / "values.conf")
     subprocess.run(last["ansible.builtin.command"]["argv"], check=True)

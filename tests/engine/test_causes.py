@@ -22,6 +22,7 @@ SEEN = {
     "connect: Network is unreachable": "app_egress",
     "socket() failed: EAFNOSUPPORT": "app_egress",
     "ConnectionRefusedError: [Errno 111] Connect call failed ('127.0.0.1', 6379)": "app_egress: host",
+    "Error 111 connecting to 127.0.0.1:6379. Connection refused.": "`release:` of the Procfile may not use the broker",
     'connection to server at "localhost" (127.0.0.1), port 5432 failed: Connection refused': "app_egress: host",
     "Main process exited, code=dumped, status=31/SYS": "SystemCallFilter=",
     "killed by SIGSYS": "SystemCallFilter=",

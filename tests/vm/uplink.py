@@ -21,7 +21,7 @@ INTERVAL_SECONDS, LIFETIME_SECONDS = 10, 40
 
 @contextmanager
 def uplink(folder: Path) -> Iterator[str]:
-    """Make the tap and its router. Yields the tap's name; QEMU is what makes it go up."""
+    """Create the tap and start its router. Yields the tap's name; the link is up once QEMU opens it."""
     _run("ip", "tuntap", "add", "dev", TAP, "mode", "tap")
     try:
         # This machine hears its own router, too.

@@ -105,7 +105,7 @@ def find_environment(
         if setting.name not in {*data, *GIVEN, "ENVIRONMENT"} and not names.is_reserved_variable(setting.name)
     ]
     required = {setting.name for setting in mine if setting.is_required}
-    secrets = {setting.name for setting in mine if setting.is_secret or _is_secret(setting)}
+    secrets = {setting.name for setting in mine if _is_secret(setting)}
     if services.external:  # the URL of a database elsewhere has its password
         secrets |= {
             setting.name
@@ -143,9 +143,9 @@ def find_environment(
 
 
 def _is_secret(setting: Setting) -> bool:
-    """Tell by its name."""
+    """Tell by its type, or else by its name."""
     is_about = setting.is_number or ABOUT_SECRETS.search(setting.name)
-    return not is_about and SECRET.search(setting.name) is not None
+    return setting.is_secret or (not is_about and SECRET.search(setting.name) is not None)
 
 
 def _has_text(modules: list[Module], text: str) -> bool:
